@@ -1,0 +1,182 @@
+"""Google's checkpoint -> Keras directory, and back."""
+
+import platform
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from checkpoints_tools.source import Source
+from checkpoints_tools.tables.plan import names_for
+from checkpoints_tools.tf1 import write_checkpoint
+from checkpoints_tools.verify import render, verify_weights
+from keras_albert.directory import (
+    DirectoryWeights,
+    read_files,
+    refuse_to_replace,
+    sha256,
+    write_directory,
+)
+from keras_albert.errors import InputError
+from keras_albert.heads import build_model
+from keras_albert.pretrained import assign, default_options, default_task, open_weights
+
+Progress = Callable[[int, int, str], None]
+
+# What Google's archives call the configuration.
+_CONFIG_NAMES = {
+    "bert": "bert_config.json",
+    "albert": "albert_config.json",
+    "albert_zh": "albert_config.json",
+}
+
+
+def convert(
+    source: str | Path,
+    out: str | Path,
+    *,
+    task: str | None = None,
+    dtype: str | None = None,
+    force: bool = False,
+    verify: bool = True,
+    progress: Progress | None = None,
+    **reading: Any,
+) -> dict[str, Any]:
+    """Writes a TensorFlow 1 source as a Keras directory, all of its variables included.
+
+    Args:
+        source: As `keras_albert.load_model` takes it.
+        out: A new or empty folder.
+        task: What the model in the directory does; by default what the source was made for.
+        dtype: The dtype of the weights; float32 by default.
+        force: Replace what is in `out`.
+        verify: Compare with the NumPy forward pass first, and keep the report.
+        progress: Called with (done, total, label).
+        **reading: `config_path`, `vocabulary_path`, `overrides`, `ignore_keys`,
+            `allow_nonfinite` of `keras_albert.load_model`.
+
+    Returns:
+        What provenance.json holds, with `task`, `parts`, `fresh` (heads that the source lacks).
+
+    Raises:
+        InputError: The source is not whole, not TensorFlow 1, or does not match.
+        FileExistsError: `out` is not empty.
+        RuntimeError: The model is not exact; nothing is written.
+    """
+    refuse_to_replace(out, force)  # before minutes of work, not after
+    with open_weights(source, **reading) as (weights, located):
+        if weights.kind != "tf1":
+            raise InputError(f"{source}: converted already. Received: a Keras directory")
+        parity = verify_weights(weights, progress=progress) if verify else None
+        if parity is not None and not parity["passed"]:
+            raise RuntimeError(f"{source}: the model is not exact\n{render(parity)}")
+        task = task or default_task(weights)
+        options = default_options(weights, task)
+        model = build_model(weights.config, task, dtype=dtype, **options)
+        fresh = assign(model, weights, progress=progress)
+        held = {variable.path for variable in model.weights}
+        provenance = _provenance(source, located, weights) | {"parity": parity}
+        write_directory(
+            out,
+            model,
+            config=weights.config,
+            task=task,
+            task_options=model.task_options,
+            unused=((path, weights.read(path)) for path in weights.shapes if path not in held),
+            files=read_files([located.vocabulary_path]),
+            provenance=provenance,
+            force=force,
+        )
+        return provenance | {"task": task, "parts": list(weights.parts), "fresh": fresh}
+
+
+def export(
+    directory: str | Path,
+    prefix: str | Path,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Writes a directory as a checkpoint of Google's, with configuration and vocabulary beside.
+
+    Args:
+        directory: A converted or fine-tuned directory.
+        prefix: The checkpoint's path without suffixes, such as `OUT/bert_model.ckpt`.
+        force: Replace files of those names.
+        progress: Called with (done, total, label).
+
+    Returns:
+        A dict: `prefix`, `variables` (how many), `files`.
+
+    Raises:
+        InputError: Not a converted directory, or a variable has no name in Google's files.
+        FileExistsError: A file of that name is there.
+    """
+    target = Path(prefix)
+    weights = DirectoryWeights(directory)
+    entries = names_for(weights.config, weights.shapes)
+    original: dict[str, str] = weights.provenance.get("names", {})
+    dtypes: dict[str, str] = weights.provenance.get("dtypes", {})
+    beside = {
+        path.name: path.read_bytes()
+        for path in Path(directory).iterdir()
+        if path.suffix in (".txt", ".model", ".vocab")
+    }
+    config_path = target.with_name(_CONFIG_NAMES[weights.config.family])
+    files = [Path(f"{target}.index"), config_path, *(target.with_name(name) for name in beside)]
+    there = [str(path) for path in files if path.exists()]
+    if there and not force:
+        raise FileExistsError(f"{', '.join(there)}: will not be replaced (force, --force)")
+    weights.config.to_dict()  # raises before anything is written
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+    def variables() -> Iterator[tuple[str, np.ndarray]]:
+        for done, (path, entry) in enumerate(entries.items()):
+            array = weights.read(path).astype(dtypes.get(path, "float32"), copy=False)
+            yield (
+                original.get(path, entry.name),
+                np.ascontiguousarray(array.T if entry.transposed else array),
+            )
+            if progress is not None:
+                progress(done + 1, len(entries), entry.name)
+
+    write_checkpoint(str(target), variables())
+    weights.close()
+    weights.config.to_json(config_path)
+    for name, content in beside.items():
+        target.with_name(name).write_bytes(content)
+    return {
+        "prefix": str(target),
+        "variables": len(entries),
+        "files": [str(path) for path in files],
+    }
+
+
+def _provenance(source: str | Path, located: Source, weights: Any) -> dict[str, Any]:
+    """Where the weights come from, to the byte."""
+    prefix = Path(str(located.prefix))
+    files = sorted(prefix.parent.glob(f"{prefix.name}.index")) + sorted(
+        prefix.parent.glob(f"{prefix.name}.data-*")
+    )
+    claims = weights.plan.claims
+    return {
+        "source": str(source),
+        "kind": located.kind,
+        "sha256": {path.name: sha256(path) for path in files},
+        "versions": _versions(),
+        "names": weights.names,
+        "dtypes": {claim.path: weights.checkpoint.dtypes[claim.name] for claim in claims},
+        "notes": weights.notes,
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in ("keras-albert", "keras", "tensorflow", "numpy"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:  # run from a checkout that is not installed
+            versions[package] = "unknown"
+    return versions

@@ -1,0 +1,231 @@
+"""The converted directory: config.json, model.weights.h5, vocabulary, provenance.json.
+
+`config.json` maps every variable path to its key in the weights file, because Keras' keys follow
+class names and the order of layers, which may change. Variables that the model has no use for
+(a pooler beside a span head) lie in the same file under `unused/`, so that export loses nothing.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import ml_dtypes
+import numpy as np
+
+from keras_albert.config import EncoderConfig
+from keras_albert.config_json import read_json
+from keras_albert.errors import InputError
+
+SCHEMA = 1
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+PROVENANCE = "provenance.json"
+
+
+class DirectoryWeights:
+    """The variables of a converted directory under their paths, read one at a time.
+
+    Args:
+        directory: The folder.
+
+    Raises:
+        InputError: A file is missing, damaged, of a newer schema, or the weights are not those
+            that `provenance.json` was written for.
+    """
+
+    kind = "keras"
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        description = self._read(CONFIG)
+        schema = description.get("keras_albert_schema")
+        if schema != SCHEMA:
+            raise InputError(
+                f"{self.directory / CONFIG}: this version reads schema {SCHEMA}. "
+                f"Received: keras_albert_schema={schema!r}"
+            )
+        try:
+            self.config = EncoderConfig.from_config(description["config"])
+            self.task: str = description["task"]
+            self.task_options: dict[str, Any] = description["task_options"]
+            self._keys: dict[str, str] = description["weights"]
+        except (KeyError, TypeError, InputError) as error:
+            raise InputError(f"{self.directory / CONFIG}: {error}") from error
+        self.provenance = self._read(PROVENANCE)
+        self._check_sha256()
+        self.notes: list[str] = []
+        try:
+            self._file = h5py.File(self.directory / WEIGHTS, "r")
+            self.shapes: dict[str, tuple[int, ...]] = {
+                path: self._file[key].shape for path, key in self._keys.items()
+            }
+        except (OSError, KeyError) as error:
+            raise InputError(f"{self.directory / WEIGHTS}: {error}") from error
+
+    def read(self, path: str) -> np.ndarray:
+        """The variable of that path."""
+        dataset = self._file[self._keys[path]]
+        array = np.asarray(dataset)
+        # HDF5 has no bfloat16; Keras marks it in an attribute.
+        if dataset.attrs.get("dtype") == "bfloat16":
+            array = array.view(ml_dtypes.bfloat16)
+        return array
+
+    def close(self) -> None:
+        """Closes the weights file."""
+        self._file.close()
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.directory / name
+        try:
+            return read_json(path)
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: a converted directory has this file") from error
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    def _check_sha256(self) -> None:
+        path = self.directory / WEIGHTS
+        if not path.is_file():
+            raise InputError(f"{path}: a converted directory has this file")
+        wanted, found = self.provenance.get("weights_sha256"), sha256(path)
+        if found != wanted:
+            raise InputError(
+                f"{path}: the weights are not those that {PROVENANCE} was written for. "
+                f"Received: sha256={found}, {PROVENANCE} has {wanted}"
+            )
+
+
+def write_directory(
+    directory: str | Path,
+    model: Any,
+    *,
+    config: EncoderConfig,
+    task: str,
+    task_options: Mapping[str, Any],
+    unused: Iterable[tuple[str, np.ndarray]] = (),
+    files: Mapping[str, bytes] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> None:
+    """Writes a model as a directory; whole or not at all.
+
+    Args:
+        directory: Where; must not exist or be empty, unless `force`.
+        model: A functional Keras model of our layers.
+        config: The encoder's configuration.
+        task: What the model does.
+        task_options: The task's settings.
+        unused: Further (path, array) pairs to keep.
+        files: Further files by name, such as the vocabulary.
+        provenance: What to write into provenance.json beside the weights' sha256.
+        force: Replace what is there.
+
+    Raises:
+        FileExistsError: There is something, and `force` is not given.
+        OSError: The file system refuses (permission, space).
+    """
+    with new_directory(directory, force=force) as partial:
+        keys = _write_weights(partial / WEIGHTS, model, unused)
+        description = {
+            "keras_albert_schema": SCHEMA,
+            "task": task,
+            "task_options": dict(task_options),
+            "config": config.get_config(),
+            "weights": keys,
+        }
+        _write_json(partial / CONFIG, description)
+        for name, content in (files or {}).items():
+            (partial / name).write_bytes(content)
+        _write_json(
+            partial / PROVENANCE,
+            {**(provenance or {}), "weights_sha256": sha256(partial / WEIGHTS)},
+        )
+
+
+@contextlib.contextmanager
+def new_directory(directory: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """A folder to fill, which takes its name only when the block ends well.
+
+    Raises:
+        FileExistsError: The folder exists and is not empty, and `force` is not given.
+    """
+    target = Path(directory)
+    refuse_to_replace(target, force)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
+        partial = Path(temporary, "new")
+        partial.mkdir()
+        yield partial
+        if target.exists():
+            os.replace(target, Path(temporary, "old"))
+        os.replace(partial, target)
+
+
+def refuse_to_replace(directory: str | Path, force: bool) -> None:
+    """Raises `FileExistsError` for a folder that is not empty, unless `force` is given."""
+    target = Path(directory)
+    if target.exists() and not force and (not target.is_dir() or any(target.iterdir())):
+        raise FileExistsError(
+            f"{target}: the output folder must be new or empty (force, --force to replace it)"
+        )
+
+
+def sha256(path: str | Path) -> str:
+    """The file's SHA-256 in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_files(paths: Iterable[str | Path | None]) -> dict[str, bytes]:
+    """Name -> content, for files to keep beside a model."""
+    return {Path(path).name: Path(path).read_bytes() for path in paths if path is not None}
+
+
+def _write_weights(
+    path: Path, model: Any, unused: Iterable[tuple[str, np.ndarray]]
+) -> dict[str, str]:
+    import keras
+
+    # A bare model over the same layers: the optimizer's state stays out.
+    keras.Model(model.inputs, model.outputs).save_weights(path)
+    with h5py.File(path, "a") as file:
+        keys = _keys_by_path(file, model)
+        for variable_path, array in unused:
+            keys[variable_path] = f"unused/{variable_path}"
+            file[keys[variable_path]] = array
+    return keys
+
+
+def _keys_by_path(file: h5py.File, model: Any) -> dict[str, str]:
+    """Variable path -> dataset key. Keras writes the layer's name beside its variables."""
+    variables: dict[str, list[Any]] = {}
+    for variable in model.weights:
+        variables.setdefault(variable.path.rpartition("/")[0], []).append(variable)
+    keys: dict[str, str] = {}
+
+    def visit(group: h5py.Group, names: tuple[str, ...]) -> None:
+        if "vars" in group and group.name != "/":
+            names = (*names, group["vars"].attrs["name"])
+            for index, variable in enumerate(variables.get("/".join(names), ())):
+                keys[variable.path] = f"{group.name}/vars/{index}".lstrip("/")
+        for key, child in group.items():
+            if key != "vars":
+                visit(child, names)
+
+    visit(file, ())
+    for variable in model.weights:
+        key = keys.get(variable.path)
+        if key is None or file[key].shape != tuple(variable.shape):
+            raise RuntimeError(f"no place for {variable.path} was found in {file.filename}")
+    return keys
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,7 @@
+"""The optimizers and the learning-rate schedule of Google's BERT and ALBERT, as Keras objects."""
+
+from keras_albert.optimizers.adamw import AdamW
+from keras_albert.optimizers.lamb import LAMB
+from keras_albert.optimizers.schedules import PolynomialDecayWithWarmup
+
+__all__ = ["LAMB", "AdamW", "PolynomialDecayWithWarmup"]

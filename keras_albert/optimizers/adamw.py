@@ -1,0 +1,135 @@
+"""AdamW exactly as Google trained BERT."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_albert.errors import InputError
+from keras_albert.optimizers.compiled import CompiledUpdate
+
+
+@keras.saving.register_keras_serializable(package="keras_albert")
+class AdamW(CompiledUpdate):
+    """Adam with decoupled weight decay and without bias correction.
+
+    For parameter p with gradient g, moments m and v, rate r and decay d::
+
+        m = beta_1 * m + (1 - beta_1) * g
+        v = beta_2 * v + (1 - beta_2) * g**2
+        p = p - r * (m / (sqrt(v) + epsilon) + d * p)
+
+    This differs from `keras.optimizers.AdamW` in four ways: there is no bias correction, epsilon is
+    1e-6, gathered rows of a table are summed before they are squared, and what is exempt from decay
+    is found in the variable's whole path. Every row of an embedding table moves in every step.
+    BERT also clips the gradients' global norm: that is Keras' `global_clipnorm=1.0`.
+
+    Source: google-research/bert, optimization.py, `AdamWeightDecayOptimizer`.
+
+    Args:
+        learning_rate: Float or schedule. BERT fine-tunes with 2e-5 to 5e-5.
+        weight_decay: d, times the learning rate (Google's `weight_decay_rate`).
+        beta_1: Decay of the first moment.
+        beta_2: Decay of the second moment.
+        epsilon: Added to the root of v, not under it.
+        decay_exclusions: Regular expressions (Google's `exclude_from_weight_decay`). A variable
+            whose path one of them finds, anywhere in it, is not decayed.
+        name: Name of the optimizer.
+        **kwargs: Keras' other optimizer arguments: `clipnorm`, `global_clipnorm`, `use_ema`, …
+
+    Raises:
+        InputError: if `decay_exclusions` is a string, or `weight_decay` is negative.
+
+    Example:
+
+    >>> from keras_albert.optimizers import AdamW, PolynomialDecayWithWarmup
+    >>> schedule = PolynomialDecayWithWarmup(5e-5, total_steps=1000, warmup_steps=100)
+    >>> optimizer = AdamW(schedule, global_clipnorm=1.0)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 5e-5,
+        weight_decay: float = 0.01,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-6,
+        decay_exclusions: Sequence[str] = ("layer_norm", "bias"),
+        name: str = "adamw",
+        **kwargs: Any,
+    ):
+        # Keras' own decay would search each variable's name instead of its path.
+        super().__init__(learning_rate=learning_rate, weight_decay=None, name=name, **kwargs)
+        if weight_decay < 0:
+            raise InputError(
+                f"Weight decay is zero or positive. Received: weight_decay={weight_decay!r}"
+            )
+        self.weight_decay_rate = weight_decay
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.decay_exclusions = patterns("decay_exclusions", decay_exclusions)
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Create the two moments of each variable, and settle which variables are decayed."""
+        if self.built:
+            return
+        super().build(variables)
+        self._momentums, self._velocities = self.add_optimizer_variables(
+            variables, ["momentum", "velocity"]
+        )
+        # Settled here because in a distributed update the variables have lost their paths.
+        self._decays = tuple(
+            self.weight_decay_rate
+            if self._use_weight_decay(variable) and not found(self.decay_exclusions, variable)
+            else 0.0
+            for variable in variables
+        )
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Move one variable and its moments by one step."""
+        direction = self._direction(gradient, variable)
+        rate = ops.cast(learning_rate, variable.dtype)
+        self.assign_sub(variable, ops.multiply(rate, direction))
+
+    def _direction(self, gradient: Any, variable: Any) -> Any:
+        """Advance the moments; what remains is to subtract the rate times the returned tensor."""
+        index = self._get_variable_index(variable)
+        momentum, velocity = self._momentums[index], self._velocities[index]
+        # The reshaping sums the rows that TensorFlow keeps apart in a gathered table's gradient.
+        gradient = ops.cast(ops.reshape(gradient, variable.shape), variable.dtype)
+        next_momentum = self.beta_1 * momentum + (1.0 - self.beta_1) * gradient
+        next_velocity = self.beta_2 * velocity + (1.0 - self.beta_2) * ops.square(gradient)
+        self.assign(momentum, next_momentum)
+        self.assign(velocity, next_velocity)
+        direction = next_momentum / (ops.sqrt(next_velocity) + self.epsilon)
+        if decay := self._decays[index]:
+            direction = direction + decay * ops.convert_to_tensor(variable)
+        return direction
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "weight_decay": self.weight_decay_rate,
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "decay_exclusions": list(self.decay_exclusions),
+        }
+
+
+def patterns(name: str, value: Sequence[str]) -> tuple[str, ...]:
+    """The regular expressions in argument `name`, given as anything but one bare string."""
+    if isinstance(value, str):
+        raise InputError(
+            f"{name} is a list of regular expressions, not a string. Received: {name}={value!r}"
+        )
+    return tuple(value)
+
+
+def found(expressions: Sequence[str], variable: Any) -> bool:
+    """Whether one of the expressions occurs in the variable's path."""
+    path = getattr(variable, "path", variable.name)
+    return any(re.search(expression, path) for expression in expressions)

@@ -1,0 +1,70 @@
+"""Makes tests/golden/reference from ../shared/reference: `python -m tests.make_golden`.
+
+A compact part, at most 6 MB, so that a fresh clone alone proves itself: model cases of every
+family and head with their checkpoints, one or two of the four input cases (b: ragged padding,
+which the gradients are for; d: holes in the mask), formulas and some optimizer runs. No data-set
+text.
+"""
+
+import shutil
+
+import numpy as np
+
+from tests.paths import GOLDEN, SHARED
+
+# case: the input cases to keep, and whether to keep the gradients
+CASES = {
+    "albert_groups": ("b", True),
+    "albert_hub": ("bd", False),
+    "albert_race": ("b", True),
+    "albert_squad_v2": ("b", True),
+    "albert_tiny": ("d", False),
+    "albert_zh_postln": ("d", False),
+    "albert_zh_preln": ("b", True),
+    "bert_classifier": ("d", False),
+    "bert_squad": ("b", True),
+    "bert_tiny": ("bd", False),
+}
+OPTIMIZERS = (
+    "index",
+    "adamw_constant",
+    "bert_create_optimizer_warmup",
+    "lamb_constant",
+    "albert_lamb_start_warmup_step",
+)
+LIMIT = 6 * 1024 * 1024
+
+
+def main() -> None:
+    """Copies, and fails if the copy is over the limit."""
+    source, target = SHARED / "reference", GOLDEN / "reference"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source / "formulas", target / "formulas", copy_function=shutil.copyfile)
+    (target / "optimizers").mkdir()
+    for path in (source / "optimizers").iterdir():
+        if path.stem in OPTIMIZERS:
+            shutil.copyfile(path, target / "optimizers" / path.name)
+    for case, (input_cases, with_gradients) in CASES.items():
+        for path in sorted((source / case).rglob("*")):
+            if not path.is_file() or path.suffix == ".meta" or path.name.startswith("training"):
+                continue
+            if path.name == "gradients.npz" and not with_gradients:
+                continue
+            copy = target / case / path.relative_to(source / case)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if path.name == "expected.npz":
+                arrays = np.load(path)
+                kept = {key: arrays[key] for key in arrays if key[0] in input_cases}
+                np.savez_compressed(copy, **kept)
+            elif path.name == "saved_model.pb":
+                copy.touch()  # only its presence is looked at; the graph is 0.8 MB
+            else:
+                shutil.copyfile(path, copy)
+    size = sum(path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file())
+    print(f"{GOLDEN}: {size / 1024 / 1024:.2f} MB")
+    if size > LIMIT:
+        raise SystemExit("tests/golden is over its limit of 6 MB")
+
+
+if __name__ == "__main__":
+    main()

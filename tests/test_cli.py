@@ -1,0 +1,222 @@
+"""The command line: a light start, exit codes, one line for an error."""
+
+import argparse
+import errno
+import io
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+import keras_albert
+from keras_albert import cli
+from keras_albert.cli import progress
+from keras_albert.errors import InputError
+from tests.paths import ROOT
+
+HEAVY = ("tensorflow", "keras", "numpy", "jax", "h5py", "keras_albert.public")
+NAMES = [command.NAME for command in cli.COMMANDS]
+
+
+def run_process(*arguments: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, **options
+    )
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Puts a function in the place of `export`, whose errors are then the command line's."""
+
+    def place(function):
+        monkeypatch.setattr(cli.export, "run", function)
+        return ["export", "DIR", "PREFIX"]
+
+    return place
+
+
+@pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in NAMES)])
+def test_help_imports_neither_keras_nor_tensorflow(words):
+    code = (
+        "import sys; from checkpoints_tools.launcher import main; status = main(sys.argv[2:]); "
+        "print(sorted(set(sys.argv[1].split()) & set(sys.modules)), status)"
+    )
+    ran = run_process("-c", code, " ".join(HEAVY), *words)
+    assert ran.stdout.endswith("[] 0\n"), ran.stdout + ran.stderr
+    assert ran.stdout.startswith("usage: keras-albert")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["convert", "--help"]])
+def test_help_answers_in_under_a_second(words):
+    seconds = []
+    for _ in range(3):  # the quickest: a busy machine is not the program's doing
+        start = time.perf_counter()
+        run_process("-m", "checkpoints_tools", *words, check=True)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 1
+
+
+def test_help_lists_every_command_and_shows_defaults(capsys):
+    assert cli.run(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"    {name} " in listed or f"    {name}\n" in listed for name in NAMES)
+    assert cli.run(["convert", "--help"]) == 0
+    assert "(default: float32)" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--init_checkpoint",
+        "--bert_config_file",
+        "--albert_config_file",
+        "--vocab_file",
+        "--spm_model_file",
+        "--do_lower_case",
+        "--max_seq_length",
+    ],
+)
+@pytest.mark.parametrize("command", ["describe", "convert"])
+def test_help_names_googles_flags(capsys, command, flag):
+    assert cli.run([command, "--help"]) == 0
+    assert flag in capsys.readouterr().out
+
+
+def test_version_goes_to_standard_output(capsys):
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"keras-albert {keras_albert.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["fly"],
+        ["convert"],
+        ["convert", "SOURCE", "OUT", "--dtype", "float8"],
+        ["convert", "SOURCE", "OUT", "--init_checkpoint", "model.ckpt"],
+        ["describe"],
+        ["describe", "SOURCE", "--published"],
+        ["verify", "SOURCE", "--tolerance", "small"],
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(capsys, words):
+    assert cli.run(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("keras-albert: error: ")
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (InputError("the rule. Received: x=1"), 2, "the rule. Received: x=1"),
+        (FileExistsError(errno.EEXIST, "File exists", "out"), 2, "'out'"),
+        (PermissionError(errno.EACCES, "Permission denied", "out"), 2, "'out'"),
+        (OSError(errno.ENOSPC, "No space left on device", "out"), 2, "No space left"),
+        (RuntimeError("it\n\n  broke"), 1, "RuntimeError: it broke"),
+        (KeyboardInterrupt(), 1, "interrupted"),
+    ],
+)
+def test_bad_input_is_status_2_and_a_failed_run_1_in_one_line(
+    capsys, stand_in, error, status, text
+):
+    def raises(args):
+        raise error
+
+    assert cli.run(stand_in(raises)) == status
+    captured = capsys.readouterr()
+    assert captured.err.startswith("keras-albert: error: ")
+    assert text in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_the_list_that_an_input_error_carries_keeps_its_lines(capsys, stand_in):
+    def raises(args):
+        raise InputError("they do not match:\n  - missing [3]\n  + unclaimed [4]")
+
+    assert cli.run(stand_in(raises)) == 2
+    assert capsys.readouterr().err == (
+        "keras-albert: error: they do not match:\n  - missing [3]\n  + unclaimed [4]\n"
+    )
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_debug_shows_the_traceback_wherever_it_stands(capsys, stand_in, before):
+    def raises(args):
+        raise InputError("the rule")
+
+    words = stand_in(raises)
+    assert cli.run(["--debug", *words] if before else [*words, "--debug"]) == 2
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_ends_the_run_without_a_word():
+    code = "from keras_albert.cli import common; common.print_json(list(range(100000)))"
+    program = (
+        "import sys; import checkpoints_tools.launcher; from keras_albert import cli\n"
+        f"cli.export.run = lambda args: exec({code!r})\n"
+        "sys.exit(cli.run(['export', 'DIR', 'PREFIX']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), errors) == (1, "")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_renews_one_line_on_a_terminal(monkeypatch):
+    clock = iter([0.0, 1.0, 1.01, 2.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    stream = Terminal()
+    report = progress.Progress("variables", stream)
+    for done in (0, 1, 2, 4):  # the third comes too soon to be shown
+        report(done, 4, "reading")
+    lines = stream.getvalue().split("\r")[1:]
+    assert lines == [
+        "reading: 1/4 variables, 1/s, 3 s left\x1b[K",
+        "reading: 4/4 variables, 2/s, 0 s left\x1b[K\n",
+    ]
+
+
+def test_progress_logs_now_and_then_where_there_is_no_terminal(monkeypatch):
+    clock = iter([0.0, 4.0, 5.0, 6.0, 11.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    logged = []
+    monkeypatch.setattr(progress.logging, "info", lambda form, text: logged.append(text))
+    report = progress.Progress("variables", io.StringIO())
+    for done in (0, 4, 5, 6, 11):
+        report(done, 22, "writing")
+    assert logged == [
+        "writing: 5/22 variables, 1/s, 17 s left",
+        "writing: 11/22 variables, 1/s, 11 s left",
+    ]
+
+
+def test_every_command_has_the_four_parts():
+    for command in cli.COMMANDS:
+        assert command.HELP
+        command.add_arguments(argparse.ArgumentParser())
+        assert callable(command.run)
+
+
+def test_the_module_runs_as_the_console_script_does():
+    ran = run_process("-m", "checkpoints_tools", "describe", os.devnull)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("keras-albert: error: ")
+    assert ran.stderr.count("\n") == 1
