@@ -168,7 +168,7 @@ def _provenance(source: str | Path, located: Source, weights: Any) -> dict[str, 
         "versions": _versions(),
         "names": weights.names,
         "dtypes": {claim.path: weights.checkpoint.dtypes[claim.name] for claim in claims},
-        "notes": weights.notes,
+        "notes": [*weights.warnings, *weights.notes],
     }
 
 

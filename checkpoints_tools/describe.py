@@ -12,6 +12,10 @@ from keras_albert.pretrained import default_task, open_weights
 from keras_albert.published import PUBLISHED
 
 
+# What a pre-trained checkpoint may be expected to hold, by the first name of our paths.
+_EXPECTED = {"pool": "pooler", "masked_lm": "masked_lm", "sentence_relation": "sentence_relation"}
+
+
 def describe(source: str | Path, **reading: Any) -> dict[str, Any]:
     """Describes any source; an index without its data is enough.
 
@@ -39,14 +43,16 @@ def describe(source: str | Path, **reading: Any) -> dict[str, Any]:
             "parameters": _parameters(weights.shapes),
             "flops_per_token": flops_per_token(config),
             "variables": list(_variables(weights)),
-            "absent_parts": list(weights.plan.absent_parts) if weights.kind == "tf1" else [],
+            "absent_parts": [
+                name for first, name in _EXPECTED.items() if f"{first}/bias" not in weights.shapes
+            ],
             "files": {
                 "config": located.config_path.name,
                 "checkpoint": Path(located.prefix).name if located.prefix else None,
                 "vocabulary": located.vocabulary_path and located.vocabulary_path.name,
                 "data_missing": list(located.data_missing),
             },
-            "notes": list(weights.notes),
+            "notes": [*weights.warnings, *weights.notes],
         }
 
 

@@ -92,18 +92,17 @@ class TF1Weights:
         self.allow_nonfinite = allow_nonfinite
         family = family_of(self.checkpoint.shapes)
         config = EncoderConfig.from_json(source.config_path, family=family, ignore_keys=ignore_keys)
-        self.notes = [*source.notes, *_remarks(source, config, overrides or {})]
+        self.warnings = list(_remarks(source, config, overrides or {}))
+        self.notes = list(source.notes)
         self.config = dataclasses.replace(config, **(overrides or {}))
         self.plan = make_plan(self.config, self.checkpoint.shapes)
         self._claims = {claim.path: claim for claim in self.plan.claims}
         self.shapes: dict[str, tuple[int, ...]] = {
             claim.path: claim.our_shape for claim in self.plan.claims
         }
-        if self.plan.slots or self.plan.counters:
-            self.notes.append(
-                f"left behind: {len(self.plan.slots)} optimizer slots"
-                + "".join(f", {name}" for name in self.plan.counters)
-            )
+        slots = [f"{len(self.plan.slots)} optimizer slots"] if self.plan.slots else []
+        if left := slots + list(self.plan.counters):
+            self.notes.append(f"left behind: {', '.join(left)}")
         if source.vocabulary_path is not None:
             check_vocabulary(source.vocabulary_path, self.config.vocab_size)
 

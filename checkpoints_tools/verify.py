@@ -47,7 +47,7 @@ def verify_weights(
 ) -> dict[str, Any]:
     """Runs Keras in float32 and the reference in float64 on several masks and lengths.
 
-    An output passes when its largest difference is at most `tolerance` × max(1, its largest
+    An output passes when its largest difference is at most `tolerance` * max(1, its largest
     magnitude), or twice what float32 arithmetic costs the reference itself.
 
     Returns:

@@ -60,6 +60,7 @@ class DirectoryWeights:
         self.provenance = self._read(PROVENANCE)
         self._check_sha256()
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         try:
             self._file = h5py.File(self.directory / WEIGHTS, "r")
             self.shapes: dict[str, tuple[int, ...]] = {

@@ -3,18 +3,19 @@
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from absl import logging
 
-from checkpoints_tools.source import Source, locate
-from checkpoints_tools.tf1 import TF1Weights
 from keras_albert.config import EncoderConfig
 from keras_albert.directory import DirectoryWeights, read_files, write_directory
 from keras_albert.errors import InputError
 from keras_albert.heads import build_model
 from keras_albert.model import TransformerModel
+
+if TYPE_CHECKING:
+    from checkpoints_tools.source import Source
 
 # The first name in a path -> what it belongs to: what may start fresh, as a whole.
 _HEADS = {
@@ -34,7 +35,8 @@ class Weights(Protocol):
     kind: str
     config: EncoderConfig
     shapes: dict[str, tuple[int, ...]]
-    notes: list[str]
+    notes: list[str]  # what was chosen or left behind
+    warnings: list[str]  # what the reader of this source should decide
 
     def read(self, path: str) -> np.ndarray:
         """The variable of that path."""
@@ -110,7 +112,9 @@ def load_model(
         model = build_model(weights.config, task, **options)
         fresh = assign(model, weights, fresh=("classifier",) if fresh_head else ())
         for note in weights.notes:
-            logging.warning("%s: %s", source, note)
+            logging.info("%s: %s", source, note)
+        for warning in weights.warnings:
+            logging.warning("%s: %s", source, warning)
         for head in fresh:
             logging.warning("%s: the %s starts fresh", source, _HEADS[head])
         model.files = read_files([located.vocabulary_path])
@@ -162,12 +166,16 @@ def open_weights(
     config_path: str | Path | None = None,
     vocabulary_path: str | Path | None = None,
     **reading: Any,
-) -> Iterator[tuple[Any, Source]]:
+) -> Iterator[tuple[Any, "Source"]]:
     """Opens any source for reading: (weights under our paths, where its files lie).
 
     `reading` holds `overrides`, `ignore_keys` and `allow_nonfinite` of `load_model`; the first
     two apply to foreign configurations only.
     """
+    # Here, because checkpoints_tools may be what imports keras_albert first.
+    from checkpoints_tools.source import locate
+    from checkpoints_tools.tf1 import TF1Weights
+
     with locate(source, config_path=config_path, vocabulary_path=vocabulary_path) as located:
         if located.kind == "keras":
             weights = DirectoryWeights(located.directory)

@@ -25,46 +25,42 @@ _PASSED, _FAILED = 0, 1  # pytest's exit codes
 _LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".*_cache", "*.egg-info")
 
 
-def apply(mutant: Mutant, tree: Path) -> str:
-    """Applies a mutant to a tree.
-
-    Returns:
-        What the file held before.
+def mutate(mutant: Mutant, text: str) -> str:
+    """The text of the mutant's file with the mistake in it.
 
     Raises:
-        ValueError: The text to replace is not there exactly once.
+        ValueError: What is to be replaced is not there exactly once.
     """
-    path = tree / mutant.path
-    text = path.read_text(encoding="utf-8")
     if text.count(mutant.old) != 1:
         raise ValueError(
             f"{mutant.name}: the text to replace must be in {mutant.path} exactly once. "
-            f"Received: {text.count(mutant.old)} times {mutant.old!r}"
+            f"Received: {mutant.old!r}, {text.count(mutant.old)} times"
         )
-    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
-    return text
+    return text.replace(mutant.old, mutant.new)
 
 
 @contextmanager
 def mutated(mutant: Mutant, tree: Path) -> Iterator[None]:
     """A tree with the mutant in it, for the length of a block."""
-    before = apply(mutant, tree)
+    path = tree / mutant.path
+    before = path.read_text(encoding="utf-8")
+    path.write_text(mutate(mutant, before), encoding="utf-8")
     try:
         yield
     finally:
-        (tree / mutant.path).write_text(before, encoding="utf-8")
+        path.write_text(before, encoding="utf-8")
 
 
 def run_tests(tree: Path, tests: Sequence[str]) -> subprocess.CompletedProcess:
     """Runs default tests of a tree until the first failure."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
+        [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-p", "no:cacheprovider", *tests],
         cwd=tree,
         capture_output=True,
         text=True,
         check=False,
         # Cached bytecode knows a file by its second and size, which a mutant may keep.
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "160"},
     )
 
 
@@ -80,11 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         trees: queue.Queue[Path] = queue.Queue()
         for number in range(min(args.jobs, len(mutants))):
             trees.put(shutil.copytree(ROOT, Path(scratch, str(number), "tree"), ignore=_LEFT_OUT))
-        tree = trees.queue[0]
-        for mutant in mutants:
-            with mutated(mutant, tree):
-                pass  # a text that is not there shows before minutes of work
-        ran = run_tests(tree, sorted({test for mutant in mutants for test in mutant.tests}))
+        for mutant in mutants:  # a text that is not there shows before minutes of work
+            mutate(mutant, (ROOT / mutant.path).read_text(encoding="utf-8"))
+        tests = sorted({test for mutant in mutants for test in mutant.tests})
+        ran = run_tests(trees.queue[0], tests)
         if ran.returncode != _PASSED:
             print(f"the tests fail without a mutant:\n{ran.stdout[-4000:]}{ran.stderr}")
             return 1
@@ -97,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 ran = run_tests(own, mutant.tests)
             trees.put(own)
             failed = [line for line in ran.stdout.splitlines() if line.startswith("FAILED ")]
-            by = failed[0].split()[1] if failed else f"pytest's exit code is {ran.returncode}"
+            by = failed[0][7:] if failed else f"pytest's exit code is {ran.returncode}"
             return ran.returncode == _FAILED, by, time.perf_counter() - start
 
         survivors = 0

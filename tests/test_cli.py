@@ -3,18 +3,22 @@
 import argparse
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
 import time
 
+import keras
 import pytest
 
 import keras_albert
-from keras_albert import cli
+from checkpoints_tools import convert, verify
+from keras_albert import cli, heads, pretrained
 from keras_albert.cli import progress
+from keras_albert.cli.convert import TASKS
 from keras_albert.errors import InputError
-from tests.paths import ROOT
+from tests.paths import REFERENCE, ROOT
 
 HEAVY = ("tensorflow", "keras", "numpy", "jax", "h5py", "keras_albert.public")
 NAMES = [command.NAME for command in cli.COMMANDS]
@@ -155,10 +159,9 @@ def test_debug_shows_the_traceback_wherever_it_stands(capsys, stand_in, before):
 
 
 def test_a_reader_that_goes_away_ends_the_run_without_a_word():
-    code = "from keras_albert.cli import common; common.print_json(list(range(100000)))"
     program = (
-        "import sys; import checkpoints_tools.launcher; from keras_albert import cli\n"
-        f"cli.export.run = lambda args: exec({code!r})\n"
+        "import sys; import checkpoints_tools.launcher; import keras_albert.cli as cli\n"
+        "cli.export.run = lambda args: print('\\n' * 1_000_000)\n"
         "sys.exit(cli.run(['export', 'DIR', 'PREFIX']))"
     )
     process = subprocess.Popen(
@@ -220,3 +223,70 @@ def test_the_module_runs_as_the_console_script_does():
     assert ran.returncode == 2
     assert ran.stderr.startswith("keras-albert: error: ")
     assert ran.stderr.count("\n") == 1
+
+
+def test_convert_offers_every_task():
+    assert set(heads.TASKS) == set(TASKS)
+
+
+def test_a_checkpoint_goes_through_every_command_and_back(tmp_path, capsys):
+    source, converted, back = REFERENCE / "albert_tiny", tmp_path / "out", tmp_path / "back"
+    assert cli.run(["convert", str(source), str(converted)]) == 0
+    assert f"{converted}: pretraining, from embeddings" in capsys.readouterr().out
+
+    assert cli.run(["describe", str(converted)]) == 0
+    assert "layers 4, width 48, heads 6" in capsys.readouterr().out
+    assert cli.run(["describe", str(source), "--json"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert (described["family"], described["task"]) == ("albert", "pretraining")
+
+    assert cli.run(["export", str(converted), str(back / "model.ckpt")]) == 0
+    assert str(back / "model.ckpt.index") in capsys.readouterr().out
+    assert cli.run(["verify", str(back), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["passed"] is True
+
+
+def test_what_is_there_is_not_written_over(tmp_path, capsys):
+    (tmp_path / "mine").write_text("")
+    assert cli.run(["convert", str(REFERENCE / "bert_tiny"), str(tmp_path)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_model_that_is_not_exact_is_status_1(monkeypatch, capsys):
+    def assign(model, weights, **arguments):
+        pretrained.assign(model, weights, **arguments)
+        model.weights[0].assign_add(1e-3 * keras.ops.ones_like(model.weights[0]))
+
+    monkeypatch.setattr(verify, "assign", assign)
+    assert cli.run(["verify", str(REFERENCE / "bert_squad")]) == 1
+    assert "NOT EXACT" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [[], ["albert-base-v2"]])
+def test_published_checkpoints_are_listed_with_addresses_and_parameters(capsys, name):
+    assert cli.run(["describe", "--published", *name, "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert (len(entries) == 1) is bool(name)
+    base = next(entry for entry in entries if entry["name"] == "albert-base-v2")
+    assert base["parameters"] == 11_683_584
+    assert base["address"].endswith("/albert_base_v2.tar.gz")
+
+
+def test_convert_takes_what_overrides_the_configuration(monkeypatch, tmp_path):
+    received = {}
+
+    def stand_in(source, out, **arguments):
+        received.update(arguments)
+        return {"notes": [], "parity": None, "fresh": ["classifier"], "task": "x", "parts": []}
+
+    monkeypatch.setattr(convert, "convert", stand_in)
+    words = "convert SOURCE OUT --ln-type preln --dropout 0 --activation gelu --no-verify"
+    assert cli.run(words.split()) == 0
+    assert received["overrides"] == {
+        "norm_position": "pre",
+        "dropout": 0.0,
+        "attention_dropout": 0.0,
+        "activation": "gelu",
+    }
+    assert received["verify"] is False

@@ -28,7 +28,7 @@ TOKENS = np.array([[2, 7, 9, 3, 0], [2, 11, 3, 0, 0]], dtype="int32")
 def run_fresh(code: str, *arguments: object, **environment: str) -> str:
     """Runs code in a fresh process, from the project's root."""
     ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
+        [sys.executable, "-c", code, *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -41,7 +41,6 @@ class Plan(NamedTuple):
     slots: tuple[str, ...]  # optimizer slots, which no model has
     counters: tuple[str, ...]  # global_step and the like
     parts: tuple[str, ...]  # which parts of the table the checkpoint has
-    absent_parts: tuple[str, ...]
 
 
 def family_of(names: Iterable[str]) -> str:
@@ -81,11 +80,10 @@ def make_plan(config: EncoderConfig, shapes: Shapes) -> Plan:
             complaints.append(f"+ {name} {_text(shapes[name])} beside {by_plain_name[plain]}")
         by_plain_name.setdefault(plain, name)
 
-    claims, absent = [], []
+    claims = []
     for part, entries in _by_part(table, config).items():
         present = [entry for entry in entries if entry.name in by_plain_name]
         if not present and part not in REQUIRED_PARTS:
-            absent.append(part)
             continue
         for entry in entries:
             if entry.name not in by_plain_name:
@@ -111,7 +109,7 @@ def make_plan(config: EncoderConfig, shapes: Shapes) -> Plan:
             "(- missing, + unclaimed, ! another shape):\n  " + "\n  ".join(sorted(set(complaints)))
         )
     parts = tuple(dict.fromkeys(claim.part for claim in claims))
-    return Plan(config.family, tuple(claims), slots, counters, parts, tuple(absent))
+    return Plan(config.family, tuple(claims), slots, counters, parts)
 
 
 def names_for(config: EncoderConfig, paths: Iterable[str]) -> dict[str, Entry]:

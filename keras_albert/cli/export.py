@@ -21,6 +21,7 @@ def run(args: argparse.Namespace) -> int:
     """Exports, and prints what was written."""
     from checkpoints_tools import convert
 
-    convert.export(args.directory, args.prefix, force=args.force, progress=Progress("variables"))
-    print(args.prefix)
+    progress = Progress("variables")
+    report = convert.export(args.directory, args.prefix, force=args.force, progress=progress)
+    print(f"{report['prefix']}: {report['variables']} variables; {', '.join(report['files'])}")
     return 0

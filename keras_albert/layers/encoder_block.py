@@ -78,9 +78,7 @@ class TransformerEncoderBlock(TransformerBlock):
     def compute_output_shape(self, x_shape, queries_shape=None):
         return queries_shape or x_shape
 
-    def compute_output_spec(
-        self, x, mask=None, queries=None, return_scores=False, training=None
-    ):
+    def compute_output_spec(self, x, mask=None, queries=None, return_scores=False, training=None):
         rows = x if queries is None else queries
         y = keras.KerasTensor(rows.shape, dtype=self.compute_dtype)
         if not return_scores:

@@ -49,9 +49,8 @@ class LearnedPositionEmbedding(Table):
     def call(self, x, start=0):
         length = ops.shape(x)[1]
         start = self._check(start, length)
-        table = ops.convert_to_tensor(self.embeddings)
-        rows = ops.slice(table, (start, 0), (length, self.embedding_dim))
-        return ops.cast(rows, self.compute_dtype)
+        table = ops.cast(self.embeddings, self.compute_dtype)
+        return ops.slice(table, (start, 0), (length, self.embedding_dim))
 
     def _check(self, start, length):
         """`start`, once start and start + length - 1 are known to be positions."""

@@ -28,13 +28,10 @@ class Table(keras.Layer):
             autocast=False,
         )
 
-    def gather(self, ids: Any, rule: str, name: str) -> Any:
-        """Rows of the table at ids of any shape, in the compute dtype, after checking the ids."""
-        ids = ops.convert_to_tensor(ids)
-        if not keras.backend.is_int_dtype(ids.dtype):
-            ids = ops.cast(ids, "int32")
-        ids = check_ids(ids, self.rows, rule, name)
-        return ops.cast(ops.take(self.embeddings, ids, axis=0), self.compute_dtype)
+    def check(self, ids: Any, rule: str, name: str) -> Any:
+        """`ids` as int32, checked by `check_ids`."""
+        ids = check_ids(ops.convert_to_tensor(ids), self.rows, rule, name)
+        return ops.cast(ids, "int32")
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.embedding_dim)

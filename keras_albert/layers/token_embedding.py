@@ -46,9 +46,10 @@ class TokenEmbedding(Table):
 
     def call(self, token_ids, table_only=False):
         if table_only:
-            return ops.convert_to_tensor(self.embeddings, dtype=self.compute_dtype)
+            return ops.cast(self.embeddings, self.compute_dtype)
         rule = f"Token ids must be at least 0 and below vocab_size={self.vocab_size}"
-        return self.gather(token_ids, rule, "token_id")
+        token_ids = self.check(token_ids, rule, "token_id")
+        return ops.cast(ops.take(self.embeddings, token_ids, axis=0), self.compute_dtype)
 
     def compute_output_spec(self, token_ids, table_only=False):
         shape = (self.vocab_size,) if table_only else token_ids.shape

@@ -51,7 +51,7 @@ class TokenProjection(keras.Layer):
 
     def call(self, x, kernel_only=False):
         if kernel_only:
-            return ops.convert_to_tensor(self.kernel, dtype=self.compute_dtype)
+            return ops.cast(self.kernel, self.compute_dtype)
         return ops.matmul(x, self.kernel)
 
     def compute_output_shape(self, input_shape):

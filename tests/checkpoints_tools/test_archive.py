@@ -320,6 +320,12 @@ def test_a_bomb_in_a_tar_header_is_refused(tmp_path: Path, into: Path) -> None:
     assert "headers" in refusal(bomb, into, limits=Limits(members=5))
 
 
+def test_large_data_is_not_taken_for_headers(tmp_path: Path, into: Path) -> None:
+    files = {"model.ckpt.data-00000-of-00001": random.Random(0).randbytes(3 * 2**20)}
+    extract(make(tmp_path / "a.tar", files, "tar"), into, limits=Limits(members=1))
+    assert tree(into) == files
+
+
 def test_headers_without_end_are_refused(tmp_path: Path, into: Path) -> None:
     link = tarfile.TarInfo("a")
     link.type = tarfile.GNUTYPE_LONGNAME

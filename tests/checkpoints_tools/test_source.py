@@ -180,6 +180,12 @@ def test_the_variables_of_a_hub_module_can_be_named_as_a_prefix(tmp_path: Path) 
     assert by_prefix.vocabulary_path == by_folder.vocabulary_path
 
 
+def test_variables_outside_a_hub_module_are_a_plain_checkpoint(tmp_path: Path) -> None:
+    fill(tmp_path / "variables", {"variables.index": "", "bert_config.json": GOOGLE})
+    found = located(tmp_path / "variables" / "variables")
+    assert (found.kind, found.directory) == ("tf1", tmp_path / "variables")
+
+
 def test_a_hub_module_without_configuration_takes_one_from_elsewhere(tmp_path: Path) -> None:
     files = {name: text for name, text in HUB.items() if "config" not in name}
     folder = fill(tmp_path / "module", files)
@@ -337,6 +343,11 @@ def test_our_key_makes_a_converted_directory_whatever_the_file_is_called(tmp_pat
     found = located(fill(tmp_path, files))
     assert found.kind == "keras"
     assert found.notes == ("took model.weights.h5, as the configuration says, not checkpoint-3",)
+
+
+def test_our_key_counts_before_hugging_faces(tmp_path: Path) -> None:
+    both = json.dumps({**json.loads(OURS), "model_type": "bert"})
+    assert located(fill(tmp_path, {**CONVERTED, "config.json": both})).kind == "keras"
 
 
 def test_googles_key_makes_a_checkpoint_even_in_config_json(tmp_path: Path) -> None:
@@ -620,6 +631,15 @@ def test_configuration_and_vocabulary_may_lie_outside_an_archive(
         own / "bert_config.json",
         own / "tokens.txt",
     )
+
+
+def test_vocabularies_outside_an_archive_are_listed_with_their_paths(
+    tmp_path: Path, temporary: Path
+) -> None:
+    own = fill(tmp_path / "own", {"bert_config.json": GOOGLE, "vocab_a.txt": "", "vocab_b.txt": ""})
+    path = pack(tmp_path / "a.zip", {"m.index": ""})
+    message = refusal(path, config_path=own / "bert_config.json")
+    assert f"2: {own / 'vocab_a.txt'}, {own / 'vocab_b.txt'}; give one" in message
 
 
 def test_an_error_while_an_archive_is_in_use_leaves_nothing(

@@ -181,14 +181,14 @@ def test_two_replicas_take_one_replicas_steps():
 import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from keras_albert.optimizers import LAMB, AdamW, compiled
+from keras_albert.optimizers import AdamW, compiled
 from tests.keras_albert.optimizers.test_with_keras import fitted, weights
 compiled.WORTH_COMPILING = 1
-for optimizer_class in (AdamW, LAMB):
-    one, _ = fitted(optimizer_class(0.02))
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-        two, _ = fitted(optimizer_class(0.02))
-    np.testing.assert_allclose(weights(two), weights(one), atol=1e-5)
+one, _ = fitted(AdamW(0.02))
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    two, _ = fitted(AdamW(0.02))
+assert one.optimizer._compiled_update and not two.optimizer._compiled_update
+np.testing.assert_allclose(weights(two), weights(one), atol=1e-5)
 """
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 

@@ -1,0 +1,319 @@
+"""The mutants: mistakes that someone porting BERT or ALBERT makes, one line of code each."""
+
+from typing import NamedTuple
+
+_EXACT = "tests/test_exactness.py"
+ENCODERS = (f"{_EXACT}::test_encoder_outputs_are_google_s",)
+TASKS = (f"{_EXACT}::test_task_outputs_are_google_s",)
+STARTS = (f"{_EXACT}::test_end_logits_stand_for_the_given_start_or_the_best_one",)
+CONFIG = ("tests/keras_albert/test_config.py",)
+_STEPS = "tests/keras_albert/optimizers/test_google.py::test_every_step_follows_google"
+ADAMW = (f"{_STEPS}[adamw_constant]", f"{_STEPS}[bert_create_optimizer_warmup]")
+LAMB = (f"{_STEPS}[lamb_constant]", f"{_STEPS}[albert_lamb_start_warmup_step]")
+DECAY = (
+    "tests/keras_albert/optimizers/test_with_keras.py"
+    "::test_layer_norms_and_biases_are_not_decayed_by_default",
+)
+SCHEDULES = ("tests/keras_albert/optimizers/test_schedules.py",)
+REFERENCE = ("tests/checkpoints_tools/test_reference.py",)
+
+_ATTENTION = "keras_albert/layers/multi_head_attention.py"
+_BLOCK = "keras_albert/layers/block.py"
+_ENCODER_BLOCK = "keras_albert/layers/encoder_block.py"
+_MASKED_LM = "keras_albert/layers/masked_lm_head.py"
+_ENCODERS = "keras_albert/encoders.py"
+_SPAN = "keras_albert/heads/span.py"
+_ADAMW = "keras_albert/optimizers/adamw.py"
+_LAMB = "keras_albert/optimizers/lamb.py"
+
+
+class Mutant(NamedTuple):
+    """One mistake: in the file `path` the text `old`, there once, becomes `new`.
+
+    `tests` are pytest's selections of default tests, of which one must fail.
+    """
+
+    name: str
+    path: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    # Attention
+    Mutant(
+        "query and key swapped",
+        _ATTENTION,
+        "(self.query_dense(query)), (0, 2, 1, 3))\n        k = self._split_heads(self.key_dense",
+        "(self.key_dense(query)), (0, 2, 1, 3))\n        k = self._split_heads(self.query_dense",
+        ENCODERS,
+    ),
+    Mutant(
+        "value's bias dropped",
+        _ATTENTION,
+        "self.value_dense(value)",
+        "self.value_dense(value) - self.value_dense.bias",
+        ENCODERS,
+    ),
+    Mutant(
+        "output's bias dropped",
+        _ATTENTION,
+        "y = self.output_dense(self._join_heads(context))",
+        "y = self.output_dense(self._join_heads(context)) - self.output_dense.bias",
+        ENCODERS,
+    ),
+    Mutant(
+        "scale missing",
+        _ATTENTION,
+        "1.0 / math.sqrt(self._head_dim)",
+        "1.0",
+        ENCODERS,
+    ),
+    Mutant(
+        "scale by the model's width",
+        _ATTENTION,
+        "math.sqrt(self._head_dim)",
+        "math.sqrt(self._head_dim * self.num_heads)",
+        ENCODERS,
+    ),
+    Mutant("mask adder dropped", _ATTENTION, "scores + adder", "scores", ENCODERS),
+    Mutant(
+        "mask inverted",
+        "keras_albert/layers/masks.py",
+        "(1.0 - keep) * MASKED",
+        "keep * MASKED",
+        ENCODERS,
+    ),
+    Mutant(
+        "mask too weak",
+        "keras_albert/layers/masks.py",
+        "MASKED = -10000.0",
+        "MASKED = -10.0",
+        ENCODERS,
+    ),
+    # Blocks
+    Mutant(
+        "erf for tanh GELU",
+        "keras_albert/activations.py",
+        "approximate=True",
+        "approximate=False",
+        ENCODERS,
+    ),
+    Mutant(
+        "Keras' LayerNorm epsilon",
+        _BLOCK,
+        "epsilon=self.layer_norm_epsilon, ",
+        "",
+        ENCODERS,
+    ),
+    Mutant(
+        "Google's LayerNorm epsilon times a thousand",
+        "keras_albert/config.py",
+        "layer_norm_epsilon: float = 1e-12",
+        "layer_norm_epsilon: float = 1e-9",
+        CONFIG,
+    ),
+    Mutant(
+        "a norm's gamma ignored",
+        _ENCODER_BLOCK,
+        "y = self.attention_layer_norm(y)",
+        "y = self.attention_layer_norm(y) / self.attention_layer_norm.gamma",
+        ENCODERS,
+    ),
+    Mutant(
+        "residual around attention missing",
+        _ENCODER_BLOCK,
+        "y = rows + self.dropout_layer",
+        "y = self.dropout_layer",
+        ENCODERS,
+    ),
+    Mutant(
+        "residual around the feed-forward part missing",
+        _BLOCK,
+        "y = x + self.dropout_layer",
+        "y = self.dropout_layer",
+        ENCODERS,
+    ),
+    Mutant(
+        "pre-LN built as post-LN",
+        _ENCODERS,
+        "norm_position=config.norm_position",
+        'norm_position="post"',
+        ENCODERS,
+    ),
+    # Embeddings, schedule, pooler
+    Mutant(
+        "segments ignored",
+        _ENCODERS,
+        "tokens + segments + positions",
+        "tokens + positions",
+        ENCODERS,
+    ),
+    Mutant(
+        "segment table upside down",
+        "keras_albert/layers/segment_embedding.py",
+        "ops.one_hot(segment_ids,",
+        "ops.one_hot(self.num_segments - 1 - segment_ids,",
+        ENCODERS,
+    ),
+    Mutant(
+        "positions from one on",
+        "keras_albert/layers/position_embedding.py",
+        "ops.slice(table, (start, 0)",
+        "ops.slice(table, (start + 1, 0)",
+        ENCODERS,
+    ),
+    Mutant(
+        "embedding projection's bias dropped",
+        _ENCODERS,
+        'name="embedding_projection",\n        )(embedded)',
+        'name="embedding_projection",\n            use_bias=False,\n        )(embedded)',
+        ENCODERS,
+    ),
+    Mutant(
+        "every layer runs the first block",
+        _ENCODERS,
+        "x = blocks[index](x, **arguments)",
+        "x = blocks[0](x, **arguments)",
+        TASKS,
+    ),
+    Mutant(
+        "groups in the order of layers",
+        "keras_albert/config.py",
+        "self._group(layer) * self.inner_layers + inner",
+        "layer % self.num_groups * self.inner_layers + inner",
+        CONFIG,
+    ),
+    Mutant(
+        "groups by integer division",
+        "keras_albert/config.py",
+        "int(layer / self.num_layers * self.num_groups)",
+        "layer * self.num_groups // self.num_layers",
+        CONFIG,
+    ),
+    Mutant(
+        "pooler on the last token",
+        "keras_albert/layers/pooler.py",
+        "x[:, 0]",
+        "x[:, -1]",
+        ENCODERS,
+    ),
+    Mutant(
+        "pooler-only encoder computes the second row",
+        _ENCODERS,
+        'arguments["queries"] = x[:, :1]',
+        'arguments["queries"] = x[:, 1:2]',
+        TASKS,
+    ),
+    # Heads
+    Mutant(
+        "MLM bias dropped",
+        _MASKED_LM,
+        ' + ops.cast(self.bias, "float32")',
+        "",
+        TASKS,
+    ),
+    Mutant(
+        "MLM LayerNorm dropped",
+        _MASKED_LM,
+        "self.layer_norm(self.activation(self.transform_dense(x)))",
+        "self.activation(self.transform_dense(x))",
+        TASKS,
+    ),
+    Mutant(
+        "ends conditioned on the wrong beam",
+        _SPAN,
+        "self._end_logits(sequence_output, start_top_index)",
+        "self._end_logits(sequence_output, ops.flip(start_top_index, axis=1))",
+        TASKS,
+    ),
+    Mutant(
+        "answer mask inverted",
+        _SPAN,
+        'mask = ops.cast(answer_mask, "float32")',
+        'mask = 1.0 - ops.cast(answer_mask, "float32")',
+        TASKS,
+    ),
+    Mutant(
+        "given start ignored",
+        _SPAN,
+        "self._end_logits(sequence_output, given[:, None])",
+        "self._end_logits(sequence_output, best_start[:, None])",
+        STARTS,
+    ),
+    Mutant(
+        "answerability from the last token",
+        _SPAN,
+        "self.answerable_hidden(expected, sequence_output[:, 0])",
+        "self.answerable_hidden(expected, sequence_output[:, -1])",
+        TASKS,
+    ),
+    Mutant(
+        "choices transposed",
+        "keras_albert/heads/choice.py",
+        "ops.reshape(scores, ops.shape(like)[:2])",
+        "ops.transpose(ops.reshape(scores, ops.shape(like)[1::-1]))",
+        TASKS,
+    ),
+    # Checkpoints
+    Mutant(
+        "output_weights not transposed",
+        "checkpoints_tools/tables/heads.py",
+        'Row("span/kernel", "cls/squad/output_weights", "2 H", True)',
+        'Row("span/kernel", "cls/squad/output_weights", "2 H")',
+        TASKS,
+    ),
+    Mutant(
+        "norms of a block swapped in the table",
+        "checkpoints_tools/tables/google_albert.py",
+        'Row("output_layer_norm/gamma", f"{_BLOCK}/LayerNorm_1/gamma", "H")',
+        'Row("output_layer_norm/gamma", f"{_BLOCK}/LayerNorm/gamma", "H")',
+        ENCODERS,
+    ),
+    Mutant(
+        "the reference takes the erf GELU",
+        "checkpoints_tools/reference/formulas.py",
+        '"gelu_tanh": gelu_tanh,',
+        '"gelu_tanh": gelu_erf,',
+        REFERENCE,
+    ),
+    # Optimizers
+    Mutant(
+        "AdamW with bias correction",
+        _ADAMW,
+        "direction = next_momentum / (",
+        'steps = ops.cast(self.iterations + 1, "float32")\n'
+        "        direction = next_momentum / (1.0 - self.beta_1**steps) / (",
+        ADAMW,
+    ),
+    Mutant(
+        "AdamW's epsilon under the root",
+        _ADAMW,
+        "(ops.sqrt(next_velocity) + self.epsilon)",
+        "ops.sqrt(next_velocity + self.epsilon)",
+        ADAMW,
+    ),
+    Mutant(
+        "AdamW decays LayerNorm",
+        _ADAMW,
+        'decay_exclusions: Sequence[str] = ("layer_norm", "bias")',
+        'decay_exclusions: Sequence[str] = ("bias",)',
+        DECAY,
+    ),
+    Mutant(
+        "LAMB's ratio without the decay",
+        _LAMB,
+        "trust_ratio(ops.convert_to_tensor(variable), direction)",
+        "trust_ratio(ops.convert_to_tensor(variable), gradient)",
+        LAMB,
+    ),
+    Mutant(
+        "decay counted from the end of warm-up",
+        "keras_albert/optimizers/schedules.py",
+        "remaining = 1.0 - ops.minimum(step, self.total_steps) / self.total_steps",
+        "remaining = 1.0 - ops.minimum(step - self.warmup_steps, self.total_steps) "
+        "/ self.total_steps",
+        SCHEDULES,
+    ),
+)

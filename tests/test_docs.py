@@ -1,0 +1,76 @@
+"""Every example runs: README, docs, docstrings."""
+
+import ast
+import doctest
+import importlib
+import re
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+
+import keras_albert
+from checkpoints_tools import convert
+from tests.paths import ROOT
+from tests.test_floors import FILES
+
+FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
+
+
+def examples() -> list:
+    """(module, docstring) of every docstring with an example."""
+    found = []
+    for module, path in FILES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = ast.get_docstring(node) if isinstance(node, DOCUMENTED) else None
+            if text and (FENCE.search(text) or ">>> " in text):
+                name = getattr(node, "name", "module")
+                found.append(pytest.param(module, text, id=f"{module}.{name}"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the examples run: it holds a checkpoint in Google's layout, small but for its name."""
+    folder = tmp_path_factory.mktemp("docs")
+    config = keras_albert.EncoderConfig(
+        vocab_size=30522, hidden_dim=8, num_layers=2, num_heads=2, intermediate_dim=16
+    )
+    keras_albert.save_pretrained(keras_albert.bert_encoder(config), folder / "converted")
+    convert.export(folder / "converted", folder / "uncased_L-12_H-768_A-12" / "bert_model.ckpt")
+    return folder
+
+
+@pytest.mark.parametrize(("module", "text"), examples())
+def test_a_docstrings_example_runs(module, text, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    config = keras_albert.EncoderConfig(
+        vocab_size=100, hidden_dim=8, num_layers=1, num_heads=2, intermediate_dim=16
+    )
+    scope = {"np": np, "keras": keras, "keras_albert": keras_albert, "config": config}
+    scope |= vars(importlib.import_module(module))
+    for example in FENCE.findall(text):
+        exec(textwrap.dedent(example), dict(scope))
+    if ">>> " in text:
+        test = doctest.DocTestParser().get_doctest(text, scope, module, None, 0)
+        assert doctest.DocTestRunner().run(test).failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_of_a_page_runs_from_top_to_bottom(page, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    blocks = FENCE.findall(page.read_text(encoding="utf-8"))
+    exec("\n".join(textwrap.dedent(block) for block in blocks), {"__name__": "__main__"})
+
+
+def test_the_readme_has_code_that_runs():
+    assert FENCE.search((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_of_a_page_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
