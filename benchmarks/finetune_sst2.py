@@ -23,9 +23,9 @@ WINDOW = 100
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    formatter = argparse.ArgumentDefaultsHelpFormatter
-    parser.formatter_class = formatter
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--source", type=Path, default=SHARED / "real" / "minilm_l6_tf1")
     parser.add_argument("--data", type=Path, default=SHARED / "data" / "SST-2")
     parser.add_argument("--rows", default="10000", help="how many training rows, or `all`")
@@ -35,6 +35,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
     parser.add_argument("--max-length", type=int, default=64)
+    parser.add_argument("--multiple-of", type=int, default=8, help="of a batch's padded length")
     parser.add_argument("--dtype", default="float32", help="a policy, such as mixed_bfloat16")
     return parser.parse_args()
 
@@ -65,7 +66,7 @@ def dataset(
             sep_id=tokenizer.sep_id,
             pad_id=tokenizer.pad_id,
             max_length=options.max_length,
-            multiple_of=8,
+            multiple_of=options.multiple_of,
         )
 
     def batches(texts: Any, labels: Any) -> Any:

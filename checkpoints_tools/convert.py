@@ -1,5 +1,7 @@
 """Google's checkpoint -> Keras directory, and back."""
 
+import contextlib
+import os
 import platform
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -16,11 +18,13 @@ from keras_albert.directory import (
     DirectoryWeights,
     read_files,
     refuse_to_replace,
+    replaced_files,
     sha256,
     write_directory,
 )
 from keras_albert.errors import InputError
 from keras_albert.heads import build_model
+from keras_albert.layers.initializers import weights_follow
 from keras_albert.pretrained import assign, default_options, default_task, open_weights
 
 Progress = Callable[[int, int, str], None]
@@ -61,7 +65,8 @@ def convert(
         What provenance.json holds, with `task`, `parts`, `fresh` (heads that the source lacks).
 
     Raises:
-        InputError: The source is not whole, not TensorFlow 1, or does not match.
+        InputError: The source is not whole, not TensorFlow 1, does not match, or lies in `out`,
+            whose content is to be replaced.
         FileExistsError: `out` is not empty.
         RuntimeError: The model is not exact; nothing is written.
     """
@@ -69,12 +74,14 @@ def convert(
     with open_weights(source, **reading) as (weights, located):
         if weights.kind != "tf1":
             raise InputError(f"{source}: converted already. Received: a Keras directory")
+        _refuse_to_lose(located, out)
         parity = verify_weights(weights, progress=progress) if verify else None
         if parity is not None and not parity["passed"]:
             raise RuntimeError(f"{source}: the model is not exact\n{render(parity)}")
         task = task or default_task(weights)
         options = default_options(weights, task)
-        model = build_model(weights.config, task, dtype=dtype, **options)
+        with weights_follow():
+            model = build_model(weights.config, task, dtype=dtype, **options)
         fresh = assign(model, weights, progress=progress)
         held = {variable.path for variable in model.weights}
         provenance = _provenance(source, located, weights) | {"parity": parity}
@@ -111,22 +118,35 @@ def export(
         A dict: `prefix`, `variables` (how many), `files`.
 
     Raises:
-        InputError: Not a converted directory, or a variable has no name in Google's files.
+        InputError: Not a converted directory, a variable has no name in Google's files, or
+            `prefix` is a folder.
         FileExistsError: A file of that name is there.
     """
     target = Path(prefix)
-    weights = DirectoryWeights(directory)
+    if target.is_dir() or str(prefix).endswith(os.sep):
+        raise InputError(
+            "PREFIX must be a path without suffixes for the checkpoint's files, not a folder. "
+            f"Received: prefix={str(prefix)!r}"
+        )
+    with contextlib.closing(DirectoryWeights(directory)) as weights:
+        return _export(weights, target, force, progress)
+
+
+def _export(
+    weights: DirectoryWeights, target: Path, force: bool, progress: Progress | None
+) -> dict[str, Any]:
     entries = names_for(weights.config, weights.shapes)
     original: dict[str, str] = weights.provenance.get("names", {})
     dtypes: dict[str, str] = weights.provenance.get("dtypes", {})
     beside = {
         path.name: path.read_bytes()
-        for path in Path(directory).iterdir()
+        for path in weights.directory.iterdir()
         if path.suffix in (".txt", ".model", ".vocab")
     }
-    config_path = target.with_name(_CONFIG_NAMES[weights.config.family])
-    files = [Path(f"{target}.index"), config_path, *(target.with_name(name) for name in beside)]
-    there = [str(path) for path in files if path.exists()]
+    config_name = _CONFIG_NAMES[weights.config.family]
+    checkpoint = [f"{target.name}{suffix}" for suffix in (".index", ".data-00000-of-00001")]
+    files = [str(target.with_name(name)) for name in (*checkpoint, config_name, *beside)]
+    there = [path for path in files if os.path.lexists(path)]
     if there and not force:
         raise FileExistsError(f"{', '.join(there)}: will not be replaced (force, --force)")
     weights.config.to_dict()  # raises before anything is written
@@ -142,16 +162,23 @@ def export(
             if progress is not None:
                 progress(done + 1, len(entries), entry.name)
 
-    write_checkpoint(str(target), variables())
-    weights.close()
-    weights.config.to_json(config_path)
-    for name, content in beside.items():
-        target.with_name(name).write_bytes(content)
-    return {
-        "prefix": str(target),
-        "variables": len(entries),
-        "files": [str(path) for path in files],
-    }
+    with replaced_files(target.parent) as folder:
+        write_checkpoint(str(folder / target.name), variables())
+        weights.config.to_json(folder / config_name)
+        for name, content in beside.items():
+            (folder / name).write_bytes(content)
+    return {"prefix": str(target), "variables": len(entries), "files": files}
+
+
+def _refuse_to_lose(located: Source, out: str | Path) -> None:
+    """Raises `InputError` where replacing the content of `out` would remove the source."""
+    target = Path(out).resolve()
+    for part in (located.name, located.directory, located.config_path, located.vocabulary_path):
+        if part is not None and Path(part).expanduser().resolve().is_relative_to(target):
+            raise InputError(
+                "OUT must not hold what is converted, as its content is replaced. "
+                f"Received: out={str(out)!r}, source={located.name!r}"
+            )
 
 
 def _provenance(source: str | Path, located: Source, weights: Any) -> dict[str, Any]:

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from keras_albert.config import EncoderConfig
-from keras_albert.errors import InputError
 from keras_albert.pretrained import default_task, open_weights
 from keras_albert.published import PUBLISHED
-
 
 # What a pre-trained checkpoint may be expected to hold, by the first name of our paths.
 _EXPECTED = {"pool": "pooler", "masked_lm": "masked_lm", "sentence_relation": "sentence_relation"}
@@ -173,6 +171,4 @@ def _variables(weights: Any) -> Any:
     claimed |= dict.fromkeys(weights.plan.slots, "(optimizer slot)")
     claimed |= dict.fromkeys(weights.plan.counters, "(training counter)")
     for name, shape in weights.checkpoint.shapes.items():
-        if name not in claimed:
-            raise InputError(f"{name} is claimed by nothing")
         yield {"name": name, "shape": list(shape), "claimed_by": claimed[name]}

@@ -1,6 +1,7 @@
 """TensorFlow 1 checkpoints, read and written; variables come out under our paths."""
 
 import dataclasses
+import glob
 import os
 import re
 import uuid
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from checkpoints_tools.source import Source
@@ -25,16 +27,25 @@ class Checkpoint:
 
     Raises:
         InputError: The index is missing or damaged.
+        ImportError: TensorFlow is not installed.
     """
 
     def __init__(self, prefix: str) -> None:
-        import tensorflow as tf
+        try:
+            import tensorflow as tf
+        except ImportError as error:
+            raise ImportError(
+                f"{prefix}: reading a TensorFlow 1 checkpoint needs tensorflow: "
+                "pip install tensorflow; a converted directory does not"
+            ) from error
 
         self.prefix = prefix
-        self._errors = (tf.errors.OpError, RuntimeError)
+        self._errors = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
+        self._restore = tf.raw_ops.RestoreV2
         try:
-            self._reader = tf.train.load_checkpoint(prefix)
-        except (*self._errors, ValueError) as error:
+            # Not tf.train.load_checkpoint, which prefers a folder of that name to the checkpoint.
+            self._reader = tf.compat.v1.train.NewCheckpointReader(prefix)
+        except self._errors as error:
             raise InputError(
                 f"{prefix}.index: not a readable TensorFlow checkpoint index. "
                 f"Received: {_first_line(error)}"
@@ -48,13 +59,24 @@ class Checkpoint:
         }
 
     def read(self, name: str) -> np.ndarray:
-        """One variable, its checksum verified.
+        """One variable, its checksum verified; see `tensor`."""
+        return np.asarray(self.tensor(name))
+
+    def tensor(self, name: str) -> Any:
+        """One variable as an eager TensorFlow tensor, its checksum verified.
 
         Raises:
             InputError: The data is missing, truncated, or not what the index's checksum says.
         """
         try:
-            return self._reader.get_tensor(name)
+            # Not the reader's get_tensor: that makes a second copy of each variable.
+            (tensor,) = self._restore(
+                prefix=self.prefix,
+                tensor_names=[name],
+                shape_and_slices=[""],
+                dtypes=[self.dtypes[name]],
+            )
+            return tensor
         except self._errors as error:
             raise InputError(
                 f"{self.prefix}: the data of {name} is missing or damaged. "
@@ -97,6 +119,9 @@ class TF1Weights:
         self.config = dataclasses.replace(config, **(overrides or {}))
         self.plan = make_plan(self.config, self.checkpoint.shapes)
         self._claims = {claim.path: claim for claim in self.plan.claims}
+        dtypes = {claim.name: self.checkpoint.dtypes[claim.name] for claim in self.plan.claims}
+        if wrong := [f"{name} {dtype}" for name, dtype in dtypes.items() if "float" not in dtype]:
+            raise InputError(f"{source.name}: weights are floats. Received: {', '.join(wrong)}")
         self.shapes: dict[str, tuple[int, ...]] = {
             claim.path: claim.our_shape for claim in self.plan.claims
         }
@@ -117,7 +142,11 @@ class TF1Weights:
         return {path: claim.name for path, claim in self._claims.items()}
 
     def read(self, path: str) -> np.ndarray:
-        """The variable of that path, in our layout.
+        """The variable of that path, in our layout; see `value`."""
+        return np.asarray(self.value(path))
+
+    def value(self, path: str) -> Any:
+        """The same as a Keras variable takes it without a copy: TensorFlow's copies NumPy arrays.
 
         Raises:
             InputError: Damaged data, or values that are not finite.
@@ -128,10 +157,13 @@ class TF1Weights:
                 f"Received: no {', '.join(self.source.data_missing)}"
             )
         claim = self._claims[path]
-        array = self.checkpoint.read(claim.name)
+        tensor = self.checkpoint.tensor(claim.name)
+        array = np.asarray(tensor)
         if not self.allow_nonfinite:
             check_finite(array, f"{self.source.name}: {claim.name}")
-        return array.T if claim.transposed else array
+        if claim.transposed:
+            return array.T
+        return tensor if keras.backend.backend() == "tensorflow" else array
 
 
 def check_finite(array: np.ndarray, place: str) -> None:
@@ -152,16 +184,27 @@ def check_vocabulary(path: str | Path, vocab_size: int) -> None:
     """
     path = Path(path)
     if path.suffix == ".model":
-        import tensorflow_text
-
-        size = int(tensorflow_text.SentencepieceTokenizer(model=path.read_bytes()).vocab_size())
+        size = _pieces(path)
     else:
-        size = path.read_bytes().rstrip(b"\n").count(b"\n") + 1
+        content = path.read_bytes().rstrip(b"\n")
+        size = content.count(b"\n") + bool(content)
     if size != vocab_size:
         raise InputError(
             f"{path}: a vocabulary has as many entries as the configuration's vocab_size. "
             f"Received: {size} entries, vocab_size={vocab_size}"
         )
+
+
+def _pieces(path: Path) -> int:
+    import tensorflow as tf
+    import tensorflow_text
+
+    try:
+        return int(tensorflow_text.SentencepieceTokenizer(model=path.read_bytes()).vocab_size())
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"{path}: not a readable SentencePiece model. Received: {path.stat().st_size} bytes"
+        ) from error
 
 
 def write_checkpoint(prefix: str, variables: Iterable[tuple[str, np.ndarray]]) -> None:
@@ -195,7 +238,7 @@ def write_checkpoint(prefix: str, variables: Iterable[tuple[str, np.ndarray]]) -
     except tf.errors.OpError as error:
         raise OSError(f"{prefix}: cannot write the checkpoint: {_first_line(error)}") from error
     finally:
-        for left in target.parent.glob(f"{partial.name}*"):
+        for left in target.parent.glob(f"{glob.escape(partial.name)}*"):
             left.unlink()
 
 
@@ -215,7 +258,7 @@ def _remarks(source: Source, config: EncoderConfig, overrides: Mapping[str, Any]
         config.family == "albert"
         and config.dropout > 0
         and "dropout" not in overrides
-        and re.search(r"v2|/2$", source.name.rstrip("/"))
+        and re.search(r"(?<![^\W_])v2(?![^\W_])|/2$", source.name.rstrip("/"))
     ):
         yield (
             f"ALBERT v2 was trained without dropout, but the configuration says {config.dropout} "
@@ -224,5 +267,7 @@ def _remarks(source: Source, config: EncoderConfig, overrides: Mapping[str, Any]
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(getattr(error, "message", None) or error).strip().splitlines()
+    text = str(getattr(error, "message", None) or error)
+    # An operation's error begins with where in a graph it stood.
+    lines = re.sub(r"\{\{.*?\}\}", "", text).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -8,6 +8,7 @@ class names and the order of layers, which may change. Variables that the model 
 import contextlib
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,6 +34,8 @@ class DirectoryWeights:
 
     Args:
         directory: The folder.
+        config_path: Its configuration, where that is not `config.json` in the folder.
+        overrides: Fields of `EncoderConfig` that take the place of the file's.
 
     Raises:
         InputError: A file is missing, damaged, of a newer schema, or the weights are not those
@@ -41,55 +44,59 @@ class DirectoryWeights:
 
     kind = "keras"
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        config_path: str | Path | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
         self.directory = Path(directory)
-        description = self._read(CONFIG)
-        schema = description.get("keras_albert_schema")
-        if schema != SCHEMA:
-            raise InputError(
-                f"{self.directory / CONFIG}: this version reads schema {SCHEMA}. "
-                f"Received: keras_albert_schema={schema!r}"
-            )
+        path = Path(config_path or self.directory / CONFIG)
+        description = _read(path)
         try:
-            self.config = EncoderConfig.from_config(description["config"])
-            self.task: str = description["task"]
-            self.task_options: dict[str, Any] = description["task_options"]
-            self._keys: dict[str, str] = description["weights"]
-        except (KeyError, TypeError, InputError) as error:
-            raise InputError(f"{self.directory / CONFIG}: {error}") from error
-        self.provenance = self._read(PROVENANCE)
+            schema = description.get("keras_albert_schema")
+            if schema != SCHEMA:
+                raise InputError(
+                    f"this version reads schema {SCHEMA}. Received: keras_albert_schema={schema!r}"
+                )
+            fields: dict[str, Any] = _entry(description, "config", dict)
+            self.task: str = _entry(description, "task", str)
+            self.task_options: dict[str, Any] = _entry(description, "task_options", dict)
+            self._keys: dict[str, str] = _entry(description, "weights", dict)
+            self.config = EncoderConfig.from_config(fields | dict(overrides or {}))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path}: {error}") from error
+        self.provenance = _read(self.directory / PROVENANCE)
         self._check_sha256()
         self.notes: list[str] = []
         self.warnings: list[str] = []
         try:
             self._file = h5py.File(self.directory / WEIGHTS, "r")
-            self.shapes: dict[str, tuple[int, ...]] = {
-                path: self._file[key].shape for path, key in self._keys.items()
-            }
-        except (OSError, KeyError) as error:
+        except OSError as error:
             raise InputError(f"{self.directory / WEIGHTS}: {error}") from error
+        self._datasets: dict[str, Any] = {p: self._file.get(str(k)) for p, k in self._keys.items()}
+        if lost := [p for p, data in self._datasets.items() if not isinstance(data, h5py.Dataset)]:
+            self.close()
+            raise InputError(
+                f"{path}: its map leads to no weights in {WEIGHTS}. Received: {', '.join(lost)}"
+            )
+        self.shapes: dict[str, tuple[int, ...]] = {p: d.shape for p, d in self._datasets.items()}
 
     def read(self, path: str) -> np.ndarray:
         """The variable of that path."""
-        dataset = self._file[self._keys[path]]
+        dataset = self._datasets[path]
         array = np.asarray(dataset)
         # HDF5 has no bfloat16; Keras marks it in an attribute.
         if dataset.attrs.get("dtype") == "bfloat16":
             array = array.view(ml_dtypes.bfloat16)
         return array
 
+    value = read
+
     def close(self) -> None:
         """Closes the weights file."""
         self._file.close()
-
-    def _read(self, name: str) -> dict[str, Any]:
-        path = self.directory / name
-        try:
-            return read_json(path)
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: a converted directory has this file") from error
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
 
     def _check_sha256(self) -> None:
         path = self.directory / WEIGHTS
@@ -155,24 +162,54 @@ def new_directory(directory: str | Path, *, force: bool = False) -> Iterator[Pat
     """A folder to fill, which takes its name only when the block ends well.
 
     Raises:
-        FileExistsError: The folder exists and is not empty, and `force` is not given.
+        FileExistsError: As `refuse_to_replace`.
     """
     target = Path(directory)
     refuse_to_replace(target, force)
+    if target.exists():
+        with replaced_files(target, everything=True) as new:
+            yield new
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
-        partial = Path(temporary, "new")
-        partial.mkdir()
-        yield partial
-        if target.exists():
-            os.replace(target, Path(temporary, "old"))
-        os.replace(partial, target)
+        new = Path(temporary, "new")
+        new.mkdir()
+        yield new
+        os.replace(new, target)
+
+
+@contextlib.contextmanager
+def replaced_files(directory: Path, *, everything: bool = False) -> Iterator[Path]:
+    """A folder to fill, whose files move into `directory` when the block ends well, or none.
+
+    The directory itself stays: it may be the working directory or where a volume is mounted.
+
+    Args:
+        directory: Where; exists.
+        everything: Remove all that was there, and not only what has the name of a new file.
+    """
+    with tempfile.TemporaryDirectory(prefix=".keras_albert.", dir=directory) as temporary:
+        new, old = Path(temporary, "new"), Path(temporary, "old")
+        new.mkdir()
+        old.mkdir()
+        yield new
+        names = [path.name for path in new.iterdir()]
+        away = [path for path in directory.iterdir() if path.name != Path(temporary).name]
+        moves = [(path, old / path.name) for path in away if everything or path.name in names]
+        moves += [(new / name, directory / name) for name in names]
+        with contextlib.ExitStack() as undo:
+            for start, end in moves:
+                os.replace(start, end)
+                undo.callback(os.replace, end, start)
+            undo.pop_all()
 
 
 def refuse_to_replace(directory: str | Path, force: bool) -> None:
-    """Raises `FileExistsError` for a folder that is not empty, unless `force` is given."""
+    """Raises `FileExistsError` for what is no folder, or is not empty and `force` not given."""
     target = Path(directory)
-    if target.exists() and not force and (not target.is_dir() or any(target.iterdir())):
+    if target.exists() and not target.is_dir():
+        raise FileExistsError(f"{target}: the output must be a folder, and this is a file")
+    if target.exists() and not force and any(target.iterdir()):
         raise FileExistsError(
             f"{target}: the output folder must be new or empty (force, --force to replace it)"
         )
@@ -194,14 +231,29 @@ def _write_weights(
 ) -> dict[str, str]:
     import keras
 
+    sizes = [math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in model.weights]
+    _require_space(path, sum(sizes))
     # A bare model over the same layers: the optimizer's state stays out.
     keras.Model(model.inputs, model.outputs).save_weights(path)
     with h5py.File(path, "a") as file:
         keys = _keys_by_path(file, model)
         for variable_path, array in unused:
             keys[variable_path] = f"unused/{variable_path}"
-            file[keys[variable_path]] = array
+            dataset = file.create_dataset(keys[variable_path], data=array)
+            if array.dtype == ml_dtypes.bfloat16:
+                dataset.attrs["dtype"] = "bfloat16"
     return keys
+
+
+def _require_space(path: Path, size: int) -> None:
+    """Raises `OSError` where `size` bytes have no place; HDF5 would print a page of tracebacks."""
+    with open(path, "wb") as file:
+        if not hasattr(os, "posix_fallocate"):  # macOS
+            return
+        try:
+            os.posix_fallocate(file.fileno(), 0, size + 2**20)  # HDF5's own structures too
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _keys_by_path(file: h5py.File, model: Any) -> dict[str, str]:
@@ -226,6 +278,22 @@ def _keys_by_path(file: h5py.File, model: Any) -> dict[str, str]:
         if key is None or file[key].shape != tuple(variable.shape):
             raise RuntimeError(f"no place for {variable.path} was found in {file.filename}")
     return keys
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: a converted directory has this file") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _entry(description: Mapping[str, Any], key: str, kind: type) -> Any:
+    value = description.get(key)
+    if not isinstance(value, kind):
+        raise InputError(f"the key {key!r} has a {kind.__name__}. Received: {value!r:.60}")
+    return value
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from keras import layers as keras_layers
 from keras_albert import activations, layers
 from keras_albert.config import EncoderConfig
 from keras_albert.errors import InputError
+from keras_albert.layers.initializers import EncoderInitializer
 from keras_albert.model import TransformerModel
 
 OUTPUTS = (
@@ -231,7 +232,8 @@ def _run_blocks(
     if "pooled_output" in outputs:
         results["pooled_output"] = layers.Pooler(
             config.hidden_dim,
-            kernel_initializer=_initializer(config),
+            # Some checkpoints have no pooler: theirs is always drawn.
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=config.initializer_range),
             dtype=dtype,
             name="pool",
         )(x)
@@ -265,6 +267,7 @@ def _model(
         inputs,
         results,
         name=name,
+        dtype=dtype,
         encoder_config=config,
         task="encoder",
         task_options={"outputs": list(outputs)},
@@ -280,4 +283,4 @@ def _check_family(function: str, config: EncoderConfig, families: tuple[str, ...
 
 
 def _initializer(config: EncoderConfig) -> keras.initializers.Initializer:
-    return keras.initializers.TruncatedNormal(stddev=config.initializer_range)
+    return EncoderInitializer(stddev=config.initializer_range)

@@ -28,7 +28,8 @@ def _every_position(inputs: Mapping[str, Any]) -> Any:
     return ops.zeros_like(token_ids) + ops.arange(ops.shape(token_ids)[-1], dtype="int32")
 
 
-# What an input is where it is not given. 0 is [PAD] in every published vocabulary.
+# What an input is where it is not given, from those before it. 0 is [PAD] in every published
+# vocabulary.
 _DEFAULTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "segment_ids": lambda inputs: ops.zeros_like(inputs["token_ids"]),
     "padding_mask": lambda inputs: ops.cast(ops.not_equal(inputs["token_ids"], 0), "int32"),
@@ -55,6 +56,8 @@ class TransformerModel(keras.Model):
         encoder_config: The `EncoderConfig` that the model was assembled from.
         task: What the model does, as `keras_albert.load_model` names tasks.
         task_options: The task's settings, such as `num_labels`.
+        dtype: The dtype policy of the layers, which `compile` reads: with mixed_float16 it scales
+            the loss.
 
     Example:
     ```python
@@ -68,7 +71,10 @@ class TransformerModel(keras.Model):
         encoder_config = kwargs.pop("encoder_config", None)
         task = kwargs.pop("task", None)
         task_options = kwargs.pop("task_options", {})
+        dtype = kwargs.pop("dtype", None)
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        # A functional model takes no policy, and would keep the global one.
+        self.dtype_policy = dtype or keras.config.dtype_policy()
         self.encoder_config: EncoderConfig | None = encoder_config
         self.task: str | None = task
         # JSON, because Keras would wrap and track a dict.
@@ -93,9 +99,9 @@ class TransformerModel(keras.Model):
         names = [tensor.name for tensor in self.inputs]
         self._check_names(inputs, names)
         complete = {name: _integers(value) for name, value in inputs.items()}
-        for name in names:
-            if name not in complete:
-                complete[name] = _DEFAULTS[name](complete)
+        for name, default in _DEFAULTS.items():
+            if name in names and name not in complete:
+                complete[name] = default(complete)
         return {name: complete[name] for name in names}
 
     def _check_names(self, inputs: Mapping[str, Any], names: list[str]) -> None:
@@ -126,6 +132,7 @@ class TransformerModel(keras.Model):
                 "encoder_config": encoder_config,
                 "task": self.task,
                 "task_options": self.task_options,
+                "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             }
         }
 
@@ -133,11 +140,18 @@ class TransformerModel(keras.Model):
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         ours = config.pop("keras_albert")
+        frozen = [
+            layer["name"] for layer in config["layers"] if layer["config"].get("trainable") is False
+        ]
         model = super().from_config(config, custom_objects=custom_objects)
+        # Keras sets `trainable` on the whole model, and so on every layer.
+        for name in frozen:
+            model.get_layer(name).trainable = False
         if ours["encoder_config"] is not None:
             model.encoder_config = EncoderConfig.from_config(ours["encoder_config"])
         model.task = ours["task"]
         model._task_options = json.dumps(ours["task_options"])
+        model.dtype_policy = keras.dtype_policies.deserialize(ours["dtype"])
         return model
 
 

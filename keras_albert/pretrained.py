@@ -1,6 +1,7 @@
 """The single door: any source -> model; model -> directory."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +13,7 @@ from keras_albert.config import EncoderConfig
 from keras_albert.directory import DirectoryWeights, read_files, write_directory
 from keras_albert.errors import InputError
 from keras_albert.heads import build_model
+from keras_albert.layers.initializers import weights_follow
 from keras_albert.model import TransformerModel
 
 if TYPE_CHECKING:
@@ -40,6 +42,10 @@ class Weights(Protocol):
 
     def read(self, path: str) -> np.ndarray:
         """The variable of that path."""
+        ...
+
+    def value(self, path: str) -> Any:
+        """The same as a Keras variable takes it with the fewest copies."""
         ...
 
 
@@ -109,8 +115,9 @@ def load_model(
     ) as (weights, located):
         task = task or default_task(weights)
         options = default_options(weights, task, fresh_head) | options
-        model = build_model(weights.config, task, **options)
-        fresh = assign(model, weights, fresh=("classifier",) if fresh_head else ())
+        with weights_follow():
+            model = build_model(weights.config, task, **options)
+        fresh = assign(model, weights, fresh=set(_HEADS) - {"pool"} if fresh_head else ())
         for note in weights.notes:
             logging.info("%s: %s", source, note)
         for warning in weights.warnings:
@@ -169,16 +176,22 @@ def open_weights(
 ) -> Iterator[tuple[Any, "Source"]]:
     """Opens any source for reading: (weights under our paths, where its files lie).
 
-    `reading` holds `overrides`, `ignore_keys` and `allow_nonfinite` of `load_model`; the first
-    two apply to foreign configurations only.
+    `reading` holds `overrides`, `ignore_keys` and `allow_nonfinite` of `load_model`; the last two
+    apply to foreign sources only.
     """
     # Here, because checkpoints_tools may be what imports keras_albert first.
     from checkpoints_tools.source import locate
     from checkpoints_tools.tf1 import TF1Weights
 
+    overrides = reading.get("overrides") or {}
+    fields = {field.name for field in dataclasses.fields(EncoderConfig)}
+    if unknown := sorted(set(overrides) - fields):
+        raise InputError(f"overrides are fields of EncoderConfig. Received: {unknown}")
     with locate(source, config_path=config_path, vocabulary_path=vocabulary_path) as located:
         if located.kind == "keras":
-            weights = DirectoryWeights(located.directory)
+            weights = DirectoryWeights(
+                located.directory, config_path=located.config_path, overrides=overrides
+            )
             with contextlib.closing(weights):
                 yield weights, located
         else:
@@ -244,7 +257,7 @@ def assign(
                 f"classifier anew). Received: {list(shape)}, the model has "
                 f"{list(variable.shape)}"
             )
-        variable.assign(weights.read(variable.path))
+        variable.assign(weights.value(variable.path))
         if progress is not None:
             progress(done + 1, len(model.weights), variable.path)
     return sorted(left)

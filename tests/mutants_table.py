@@ -6,6 +6,14 @@ _EXACT = "tests/test_exactness.py"
 ENCODERS = (f"{_EXACT}::test_encoder_outputs_are_google_s",)
 TASKS = (f"{_EXACT}::test_task_outputs_are_google_s",)
 STARTS = (f"{_EXACT}::test_end_logits_stand_for_the_given_start_or_the_best_one",)
+_LAYERS = "tests/keras_albert/layers"
+CAUSAL = (
+    f"{_LAYERS}/test_multi_head_attention.py"
+    "::test_causal_attention_sees_no_later_and_no_masked_key",
+)
+DECODER = (f"{_LAYERS}/test_blocks.py::test_later_rows_change_no_earlier_row_of_a_decoder_block",)
+POSITIONS = (f"{_LAYERS}/test_sinusoidal_position.py::test_encoding_is_the_papers_formula",)
+IDS = (f"{_LAYERS}/test_embeddings.py::test_an_id_outside_the_table_raises_in_an_eager_call",)
 CONFIG = ("tests/keras_albert/test_config.py",)
 _STEPS = "tests/keras_albert/optimizers/test_google.py::test_every_step_follows_google"
 ADAMW = (f"{_STEPS}[adamw_constant]", f"{_STEPS}[bert_create_optimizer_warmup]")
@@ -92,6 +100,20 @@ MUTANTS = (
         "MASKED = -10.0",
         ENCODERS,
     ),
+    Mutant(
+        "causal attention blind to its own position",
+        "keras_albert/layers/masks.py",
+        "ops.arange(from_length)[:, None] >= ops.arange(to_length)",
+        "ops.arange(from_length)[:, None] > ops.arange(to_length)",
+        CAUSAL,
+    ),
+    Mutant(
+        "a decoder that sees the future",
+        "keras_albert/layers/decoder_block.py",
+        "causal=True",
+        "causal=False",
+        DECODER,
+    ),
     # Blocks
     Mutant(
         "erf for tanh GELU",
@@ -163,6 +185,20 @@ MUTANTS = (
         "ops.slice(table, (start, 0)",
         "ops.slice(table, (start + 1, 0)",
         ENCODERS,
+    ),
+    Mutant(
+        "sine and cosine swapped",
+        "keras_albert/layers/sinusoidal_position.py",
+        "[sines, cosines]",
+        "[cosines, sines]",
+        POSITIONS,
+    ),
+    Mutant(
+        "the id behind the table accepted",
+        "keras_albert/layers/id_check.py",
+        "values >= int(size)",
+        "values > int(size)",
+        IDS,
     ),
     Mutant(
         "embedding projection's bias dropped",

@@ -1,7 +1,7 @@
 """Which variable of a checkpoint becomes which of ours; every one claimed once, or none."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from checkpoints_tools.tables import TABLES, Entry, Table
@@ -73,12 +73,12 @@ def make_plan(config: EncoderConfig, shapes: Shapes) -> Plan:
     """
     table = TABLES[config.family]
     by_plain_name: dict[str, str] = {}
+    twins: dict[str, str] = {}
     complaints: list[str] = []
     for name in shapes:
-        plain = _strip(name)
-        if plain in by_plain_name:
-            complaints.append(f"+ {name} {_text(shapes[name])} beside {by_plain_name[plain]}")
-        by_plain_name.setdefault(plain, name)
+        first = by_plain_name.setdefault(_strip(name), name)
+        if first != name:
+            twins[name] = f" beside {first}"
 
     claims = []
     for part, entries in _by_part(table, config).items():
@@ -99,10 +99,10 @@ def make_plan(config: EncoderConfig, shapes: Shapes) -> Plan:
 
     claimed = {claim.name for claim in claims}
     rest = [name for name in shapes if name not in claimed]
-    slots = tuple(name for name in rest if _is_slot(name, shapes))
+    slots = tuple(name for name in rest if _is_slot(name, shapes, claimed))
     counters = tuple(name for name in rest if name in _COUNTERS and shapes[name] == ())
     unclaimed = sorted(set(rest).difference(slots, counters))
-    complaints += [f"+ {name} {_text(shapes[name])}" for name in unclaimed]
+    complaints += [f"+ {name} {_text(shapes[name])}{twins.get(name, '')}" for name in unclaimed]
     if complaints:
         raise InputError(
             f"checkpoint and configuration ({config.family}) do not match "
@@ -134,9 +134,11 @@ def _by_part(table: Table, config: EncoderConfig) -> dict[str, list[Entry]]:
     return parts
 
 
-def _is_slot(name: str, shapes: Shapes) -> bool:
+def _is_slot(name: str, shapes: Shapes, claimed: Container[str]) -> bool:
     match = _SLOT.fullmatch(name)
-    return match is not None and shapes.get(match["variable"]) == shapes[name]
+    if match is None or match["variable"] not in claimed:
+        return False
+    return shapes[match["variable"]] == shapes[name]
 
 
 def _strip(name: str) -> str:

@@ -31,6 +31,7 @@ def multiple_choice(
         inputs,
         {"logits": logits},
         name="multiple_choice",
+        dtype=dtype,
         encoder_config=config,
         task="multiple_choice",
         task_options={"dropout": dropout},

@@ -33,6 +33,7 @@ def pretraining(config: EncoderConfig, *, dtype: Any = None) -> TransformerModel
             "sentence_relation_logits": relation,
         },
         name="pretraining",
+        dtype=dtype,
         encoder_config=config,
         task="pretraining",
     )
@@ -50,6 +51,7 @@ def masked_lm(config: EncoderConfig, *, dtype: Any = None) -> TransformerModel:
         inputs,
         {"mlm_logits": _masked_lm_logits(config, encoder, inputs, dtype)},
         name="masked_lm",
+        dtype=dtype,
         encoder_config=config,
         task="masked_lm",
     )

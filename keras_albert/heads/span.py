@@ -28,6 +28,7 @@ def question_answering(config: EncoderConfig, *, dtype: Any = None) -> Transform
         encoder.input,
         {"start_logits": logits[..., 0], "end_logits": logits[..., 1]},
         name="question_answering",
+        dtype=dtype,
         encoder_config=config,
         task="question_answering",
     )
@@ -68,6 +69,7 @@ def question_answering_v2(
         inputs,
         results,
         name="question_answering_v2",
+        dtype=dtype,
         encoder_config=config,
         task="question_answering_v2",
         task_options={"start_n_top": start_n_top, "end_n_top": end_n_top, "dropout": dropout},

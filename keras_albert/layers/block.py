@@ -5,7 +5,7 @@ from keras import layers as keras_layers
 
 from keras_albert import activations
 from keras_albert.errors import InputError
-from keras_albert.layers import initializers
+from keras_albert.layers import initializers, sublayers
 from keras_albert.layers.masks import attached_mask
 from keras_albert.layers.multi_head_attention import MultiHeadAttention
 
@@ -53,21 +53,18 @@ class TransformerBlock(keras.Layer):
         return layer
 
     def _layer_norm(self, name, shape):
-        layer = keras_layers.LayerNormalization(
-            epsilon=self.layer_norm_epsilon, dtype=self.dtype_policy, name=name
+        return sublayers.layer_norm(
+            name, shape, epsilon=self.layer_norm_epsilon, dtype=self.dtype_policy
         )
-        layer.build(shape)
-        return layer
 
     def _dense(self, name, units, input_shape):
-        layer = keras_layers.Dense(
+        return sublayers.dense(
+            name,
             units,
-            kernel_initializer=initializers.clone(self.kernel_initializer),
+            input_shape,
+            kernel_initializer=self.kernel_initializer,
             dtype=self.dtype_policy,
-            name=name,
         )
-        layer.build(input_shape)
-        return layer
 
     def _build_feed_forward(self, shape):
         self.intermediate_dense = self._dense("intermediate", self.intermediate_dim, shape)

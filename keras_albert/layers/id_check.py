@@ -44,10 +44,12 @@ def _assert_in_graph(ids: Any, size: Any, message: str) -> Any:
     import tensorflow as tf
 
     ids = tf.convert_to_tensor(ids)
-    smallest, largest = tf.reduce_min(ids), tf.reduce_max(ids)
-    inside = (smallest >= 0) & (largest < tf.cast(size, ids.dtype))
-    first = tf.where(smallest < 0, smallest, largest)
-    with tf.control_dependencies([tf.debugging.Assert(inside, [message, tf.cast(first, "int32")])]):
+    # int64: the size may be beyond the ids' own type.
+    values = tf.cast(ids, "int64")
+    smallest, largest = tf.reduce_min(values), tf.reduce_max(values)
+    inside = (smallest >= 0) & (largest < tf.cast(size, "int64"))
+    first = tf.cast(tf.where(smallest < 0, smallest, largest), "int32")
+    with tf.control_dependencies([tf.debugging.Assert(inside, [message, first])]):
         return tf.identity(ids)
 
 

@@ -1,11 +1,10 @@
 """MaskedLMHead: scores of every token at masked positions."""
 
 import keras
-from keras import layers as keras_layers
 from keras import ops
 
 from keras_albert import activations
-from keras_albert.layers import initializers
+from keras_albert.layers import initializers, sublayers
 from keras_albert.layers.id_check import check_ids
 
 
@@ -63,6 +62,7 @@ class MaskedLMHead(keras.Layer):
         self.layer_norm_epsilon = layer_norm_epsilon
         self.transform_dim = transform_dim
         self.kernel_initializer = initializers.get(kernel_initializer)
+        self.supports_masking = True
 
     def build(
         self,
@@ -72,17 +72,19 @@ class MaskedLMHead(keras.Layer):
         projection_shape=None,
     ):
         width = self.transform_dim or (projection_shape or table_shape)[-1]
-        self.transform_dense = keras_layers.Dense(
+        self.transform_dense = sublayers.dense(
+            "transform",
             width,
-            kernel_initializer=initializers.clone(self.kernel_initializer),
+            sequence_output_shape,
+            kernel_initializer=self.kernel_initializer,
             dtype=self.dtype_policy,
-            name="transform",
         )
-        self.transform_dense.build(sequence_output_shape)
-        self.layer_norm = keras_layers.LayerNormalization(
-            epsilon=self.layer_norm_epsilon, dtype=self.dtype_policy, name="layer_norm"
+        self.layer_norm = sublayers.layer_norm(
+            "layer_norm",
+            (*sequence_output_shape[:-1], width),
+            epsilon=self.layer_norm_epsilon,
+            dtype=self.dtype_policy,
         )
-        self.layer_norm.build((*sequence_output_shape[:-1], width))
         self.bias = self.add_weight(
             shape=(table_shape[0],), initializer="zeros", name="bias", autocast=False
         )
@@ -109,6 +111,9 @@ class MaskedLMHead(keras.Layer):
     def compute_output_spec(self, sequence_output, table, masked_positions=None, projection=None):
         rows = sequence_output if masked_positions is None else masked_positions
         return keras.KerasTensor((*rows.shape[:2], table.shape[0]), dtype="float32")
+
+    def compute_mask(self, sequence_output, previous_mask=None):
+        """None: the predictions are other positions than the sequence's."""
 
     def get_config(self):
         return super().get_config() | {

@@ -7,7 +7,7 @@ from keras import layers as keras_layers
 from keras import ops
 
 from keras_albert.errors import InputError
-from keras_albert.layers import initializers
+from keras_albert.layers import initializers, sublayers
 from keras_albert.layers.masks import attached_mask, check_mask_shape, score_adder
 
 
@@ -100,15 +100,14 @@ class MultiHeadAttention(keras.Layer):
         return width // self.num_heads
 
     def _dense(self, name, units, input_shape):
-        dense = keras_layers.Dense(
+        return sublayers.dense(
+            name,
             units,
-            kernel_initializer=initializers.clone(self.kernel_initializer),
-            bias_initializer=initializers.clone(self.bias_initializer),
+            input_shape,
+            kernel_initializer=self.kernel_initializer,
+            bias_initializer=self.bias_initializer,
             dtype=self.dtype_policy,
-            name=name,
         )
-        dense.build(input_shape)
-        return dense
 
     def call(
         self,

@@ -55,10 +55,9 @@ class LearnedPositionEmbedding(Table):
     def _check(self, start, length):
         """`start`, once start and start + length - 1 are known to be positions."""
         rule = f"Positions must be at least 0 and below max_length={self.max_length}"
-        ends = [start, start + length - 1]
-        # Python integers stay what they are, so that a trace raises at once.
+        # Python integers become no tensor, so that a trace raises at once.
         static = isinstance(start, int) and isinstance(length, int)
-        ends = np.array(ends) if static else ops.stack(ends)
+        ends = (np.array if static else ops.stack)([start, start + length - 1])
         return check_ids(ends, self.max_length, rule, "position")[0]
 
     def compute_output_spec(self, x, start=0):
@@ -69,6 +68,9 @@ class LearnedPositionEmbedding(Table):
 
     def compute_output_shape(self, x_shape):
         return (x_shape[1], self.embedding_dim)
+
+    def compute_mask(self, x, previous_mask=None):
+        """None: the rows belong to no batch entry."""
 
     def get_config(self):
         return super().get_config() | {"max_length": self.max_length}

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_albert.layers import initializers
@@ -32,6 +33,11 @@ class Table(keras.Layer):
         """`ids` as int32, checked by `check_ids`."""
         ids = check_ids(ops.convert_to_tensor(ids), self.rows, rule, name)
         return ops.cast(ids, "int32")
+
+    def save_own_variables(self, store):
+        # A view, of which Keras makes one copy on the way to the file; of a variable it makes two,
+        # and a table is a model's largest.
+        store["0"] = np.asarray(ops.stop_gradient(ops.convert_to_tensor(self.embeddings)))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.embedding_dim)

@@ -37,13 +37,14 @@ def test_gelu_is_the_erf_form_that_google_does_not_use(golden):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_activations_and_their_gradients_stay_finite_in_float16(name):
-    x = np.linspace(-200, 200, 401).astype("float16")
+    x = np.linspace(-140, 140, 281).astype("float16")
     assert np.isfinite(ops.convert_to_numpy(activations.get(name)(ops.array(x)))).all()
     assert np.isfinite(_gradient(activations.get(name), x)).all()
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("relu", [0, 0, 2]), ("tanh", np.tanh([-1, 0, 2])), ("linear", [-1, 0, 2])]
+    ("name", "expected"),
+    [("relu", [0, 0, 2]), ("tanh", np.tanh([-1, 0, 2])), ("linear", [-1, 0, 2])],
 )
 def test_plain_activations_compute_what_their_names_say(name, expected):
     y = activations.get(name)(ops.array([-1.0, 0.0, 2.0]))

@@ -85,6 +85,16 @@ def test_an_id_outside_the_table_raises_in_a_graph(bad):
 
 
 @on_tensorflow
+def test_a_graph_takes_ids_of_a_type_too_small_for_the_tables_size():
+    import tensorflow as tf
+
+    layer = layers.TokenEmbedding(vocab_size=300, embedding_dim=2)
+    ids = np.array([[0, 200]], "uint8")
+    graph = tf.function(layer, input_signature=[tf.TensorSpec((None, None), "uint8")])
+    np.testing.assert_array_equal(graph(ids), layer(ids))
+
+
+@on_tensorflow
 def test_an_id_outside_the_table_raises_in_predict():
     import tensorflow as tf
 
@@ -140,6 +150,12 @@ def test_positions_begin_at_start():
     np.testing.assert_array_equal(table, ops.convert_to_numpy(layer.embeddings))
     np.testing.assert_array_equal(layer(X, start=2), table[2:5])
     np.testing.assert_array_equal(layer(X, start=ops.array(3, "int32")), table[3:6])
+
+
+@pytest.mark.parametrize("make", [_positions, layers.SinusoidalPositionEncoding])
+def test_position_layers_take_a_masked_input_and_pass_no_mask_on(make):
+    x = keras.layers.Embedding(5, 8, mask_zero=True)(IDS)
+    assert getattr(make()(x), "_keras_mask", None) is None
 
 
 def test_positions_beyond_the_table_raise():

@@ -70,9 +70,7 @@ def test_a_fully_masked_row_attends_as_without_a_mask(golden):
     ],
 )
 def test_attention_passes_the_layer_check(inputs, arguments, tmp_path):
-    run_layer_check(
-        _attention, inputs, tmp_path, arguments=arguments, no_gradient=("key/bias",)
-    )
+    run_layer_check(_attention, inputs, tmp_path, arguments=arguments, no_gradient=("key/bias",))
 
 
 def test_weights_are_named_as_the_architecture():

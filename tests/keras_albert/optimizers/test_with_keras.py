@@ -74,15 +74,17 @@ def test_rows_gathered_twice_are_summed_before_they_are_squared(optimizer_class)
     np.testing.assert_allclose(velocity.numpy(), [[0, 0], [0.016, 0.036], [0, 0]], rtol=1e-6)
 
 
-def test_global_clipnorm_is_tensorflows_clip_by_global_norm_with_rows_kept_apart():
+def test_global_clipnorm_is_kerass_and_keeps_gathered_rows_apart():
     gradients = [
         tf.IndexedSlices(tf.constant([[3.0, 0.0], [4.0, 0.0]]), [1, 1], [3, 2]),
         tf.constant([12.0, 0.0]),
     ]
-    clipped, norm = tf.clip_by_global_norm(gradients, 1.0)
-    assert norm == 13.0
-    ours = AdamW(global_clipnorm=1.0)._clip_gradients(gradients)
-    for one, other in zip(ours, clipped, strict=True):
+    # As in Google's graph, the norm is that of the unsummed rows: sqrt(9 + 16 + 144).
+    kerass = keras.optimizers.Adam(global_clipnorm=6.5)._clip_gradients(gradients)
+    ours = AdamW(global_clipnorm=6.5)._clip_gradients(gradients)
+    np.testing.assert_array_equal(tf.convert_to_tensor(ours[0]), [[0, 0], [3.5, 0], [0, 0]])
+    np.testing.assert_array_equal(ours[1], [6, 0])
+    for one, other in zip(ours, kerass, strict=True):
         np.testing.assert_array_equal(tf.convert_to_tensor(one), tf.convert_to_tensor(other))
 
 
