@@ -3,12 +3,15 @@
 Google's protocol: batch 32, rate 5e-5 with 10 % warm-up and linear decay, one epoch, at most 64
 tokens; accuracy on all rows of dev.tsv. `--rows N` takes training rows 0, 6, 12, …, N of them.
 Prints one JSON line; seconds are those of `fit`, from raw text, tracing included.
+
+Google's program shuffles among 100 rows only, so that all of its runs see nearly the file's order,
+and that order does better than the average one: with the two-layer BERT, 10,000 rows and many
+seeds, by 0.7 points. `--google-order` is for comparing accuracies with it.
 """
 
 import argparse
 import csv
 import json
-import math
 import statistics
 import time
 from pathlib import Path
@@ -20,6 +23,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 STRIDE = 6
 # As many batches are filled together from shuffled rows, by length, and put in random order.
 WINDOW = 100
+GOOGLE_SHUFFLE = 100
 
 
 def parse() -> argparse.Namespace:
@@ -35,7 +39,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
     parser.add_argument("--max-length", type=int, default=64)
-    parser.add_argument("--multiple-of", type=int, default=8, help="of a batch's padded length")
+    parser.add_argument(
+        "--google-order", action="store_true", help="shuffle among 100 rows, without buckets"
+    )
+    parser.add_argument("--multiple-of", type=int, default=1, help="rounds padded lengths up")
     parser.add_argument("--dtype", default="float32", help="a policy, such as mixed_bfloat16")
     return parser.parse_args()
 
@@ -79,11 +86,16 @@ def dataset(
             lambda rows: (inputs(tf.gather(token_ids, rows)), {"logits": tf.gather(labels, rows)})
         )
 
+    whole, rest = divmod(len(texts), options.batch_size)
+    steps = whole + bool(rest)
+    window, shuffled = WINDOW, len(texts)
+    if options.google_order and seed is not None:
+        # Google drops what does not fill a batch.
+        steps, window, shuffled = whole, 1, GOOGLE_SHUFFLE
     data = tf.data.Dataset.from_tensor_slices((texts, labels))
     if seed is not None:
-        data = data.shuffle(len(texts), seed=seed)
-    data = data.batch(WINDOW * options.batch_size).flat_map(batches)
-    steps = math.ceil(len(texts) / options.batch_size)
+        data = data.shuffle(shuffled, seed=seed)
+    data = data.batch(window * options.batch_size).flat_map(batches).take(steps)
     return data.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
 
 
@@ -142,6 +154,7 @@ def main() -> None:
                 "benchmark": "finetune_sst2",
                 "source": options.source.name,
                 "dtype": options.dtype,
+                "order": "google" if options.google_order else "buckets",
                 "rows": len(texts),
                 "epochs": options.epochs,
                 "dev_rows": len(dev[0]),

@@ -14,8 +14,10 @@ from checkpoints_tools.source import Source
 from checkpoints_tools.tables.plan import names_for
 from checkpoints_tools.tf1 import write_checkpoint
 from checkpoints_tools.verify import render, verify_weights
+from keras_albert import __version__
 from keras_albert.directory import (
     DirectoryWeights,
+    new_directory,
     read_files,
     refuse_to_replace,
     replaced_files,
@@ -150,7 +152,6 @@ def _export(
     if there and not force:
         raise FileExistsError(f"{', '.join(there)}: will not be replaced (force, --force)")
     weights.config.to_dict()  # raises before anything is written
-    target.parent.mkdir(parents=True, exist_ok=True)
 
     def variables() -> Iterator[tuple[str, np.ndarray]]:
         for done, (path, entry) in enumerate(entries.items()):
@@ -162,7 +163,8 @@ def _export(
             if progress is not None:
                 progress(done + 1, len(entries), entry.name)
 
-    with replaced_files(target.parent) as folder:
+    parent = target.parent
+    with replaced_files(parent) if parent.exists() else new_directory(parent) as folder:
         write_checkpoint(str(folder / target.name), variables())
         weights.config.to_json(folder / config_name)
         for name, content in beside.items():
@@ -200,10 +202,10 @@ def _provenance(source: str | Path, located: Source, weights: Any) -> dict[str, 
 
 
 def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in ("keras-albert", "keras", "tensorflow", "numpy"):
+    versions = {"python": platform.python_version(), "keras-albert": __version__}
+    for package in ("keras", "tensorflow", "numpy"):
         try:
             versions[package] = version(package)
-        except PackageNotFoundError:  # run from a checkout that is not installed
+        except PackageNotFoundError:  # such as TensorFlow from the package tensorflow-tpu
             versions[package] = "unknown"
     return versions

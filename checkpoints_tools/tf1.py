@@ -258,7 +258,7 @@ def _remarks(source: Source, config: EncoderConfig, overrides: Mapping[str, Any]
         config.family == "albert"
         and config.dropout > 0
         and "dropout" not in overrides
-        and re.search(r"(?<![^\W_])v2(?![^\W_])|/2$", source.name.rstrip("/"))
+        and re.search(r"(?<![^\W_])v2(?![^\W_])|/2$", "/".join(Path(source.name).parts[-2:]))
     ):
         yield (
             f"ALBERT v2 was trained without dropout, but the configuration says {config.dropout} "

@@ -144,9 +144,11 @@ class TransformerModel(keras.Model):
             layer["name"] for layer in config["layers"] if layer["config"].get("trainable") is False
         ]
         model = super().from_config(config, custom_objects=custom_objects)
-        # Keras sets `trainable` on the whole model, and so on every layer.
         for name in frozen:
-            model.get_layer(name).trainable = False
+            layer = model.get_layer(name)
+            # Keras has thawed it, or its weights alone. TensorFlow ignores setting an equal value.
+            layer.trainable = True
+            layer.trainable = False
         if ours["encoder_config"] is not None:
             model.encoder_config = EncoderConfig.from_config(ours["encoder_config"])
         model.task = ours["task"]

@@ -168,3 +168,5 @@ PUBLISHED |= {
         ("medium", 8, 512),
     )
 }
+# brightmart/albert_zh published its small model in Google's layout alone.
+PUBLISHED |= {"albert-small-zh": PUBLISHED["albert-small-zh-google"]}

@@ -23,6 +23,15 @@ DECAY = (
     "::test_layer_norms_and_biases_are_not_decayed_by_default",
 )
 SCHEDULES = ("tests/keras_albert/optimizers/test_schedules.py",)
+CONVERT = (
+    "tests/checkpoints_tools/test_convert.py"
+    "::test_converting_and_exporting_gives_every_variable_back_bit_for_bit",
+)
+PLAN = (
+    "tests/checkpoints_tools/test_plan.py::test_what_only_looks_like_a_slot_is_unclaimed",
+    "tests/checkpoints_tools/test_plan.py"
+    "::test_missing_unclaimed_and_misshapen_variables_are_listed_with_shapes",
+)
 REFERENCE = ("tests/checkpoints_tools/test_reference.py",)
 
 _ATTENTION = "keras_albert/layers/multi_head_attention.py"
@@ -306,6 +315,27 @@ MUTANTS = (
         'Row("output_layer_norm/gamma", f"{_BLOCK}/LayerNorm_1/gamma", "H")',
         'Row("output_layer_norm/gamma", f"{_BLOCK}/LayerNorm/gamma", "H")',
         ENCODERS,
+    ),
+    Mutant(
+        "table transposition lost in export",
+        "checkpoints_tools/convert.py",
+        "array.T if entry.transposed else array",
+        "array",
+        CONVERT,
+    ),
+    Mutant(
+        "optimizer slot of any shape",
+        "checkpoints_tools/tables/plan.py",
+        'return shapes[match["variable"]] == shapes[name]',
+        "return True",
+        PLAN,
+    ),
+    Mutant(
+        "unclaimed variables dropped in silence",
+        "checkpoints_tools/tables/plan.py",
+        "unclaimed = sorted(set(rest).difference(slots, counters))",
+        "unclaimed = []",
+        PLAN,
     ),
     Mutant(
         "the reference takes the erf GELU",

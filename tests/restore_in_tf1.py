@@ -19,7 +19,7 @@ v1 = tf.compat.v1
 
 
 def main(arguments):
-    for folder, prefix in zip(arguments[::2], arguments[1::2]):
+    for folder, prefix in zip(arguments[::2], arguments[1::2]):  # noqa: B905 (Python 3.7)
         print(json.dumps(check(folder, prefix)))
 
 
@@ -36,7 +36,7 @@ def check(folder, prefix):
             session.run(v1.global_variables_initializer())
             saver.restore(session, checkpoint)
             values.append(session.run(variables + outputs(), feed(folder)))
-        equal = [np.array_equal(a, b) for a, b in zip(*values)]
+        equal = [np.array_equal(a, b) for a, b in zip(*values)]  # noqa: B905 (Python 3.7)
         return {
             "case": os.path.basename(folder),
             "variables": len(variables),

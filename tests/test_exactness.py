@@ -9,13 +9,15 @@ import keras_albert as ka
 from keras_albert.encoders import OUTPUTS
 from keras_albert.pretrained import open_weights
 from tests.checkpoints_tools.cases import BAR, case_names, distance, load_case
+from tests.compiled import call_compiled, loss_and_gradients_compiled
 from tests.paths import REFERENCE
 
 HUB = "albert_hub"
 CASES = [name for name in case_names() if name != HUB]
 GRADIENT_CASES = [name for name in CASES if (REFERENCE / name / "gradients.npz").is_file()]
+ON_JAX = keras.backend.backend() == "jax"
 # JAX sums in another order; the bar there is twice as wide.
-FORWARD_BAR = BAR * (2 if keras.backend.backend() == "jax" else 1)
+FORWARD_BAR = BAR * (2 if ON_JAX else 1)
 
 GOOGLE_OUTPUTS = {
     "classification": {"logits": "classifier_logits"},
@@ -35,6 +37,11 @@ GOOGLE_OUTPUTS = {
         "sentence_relation_logits": "seq_relationship_logits",
     },
 }
+
+
+def run(model, inputs):
+    """The model's outputs; JAX compiles it, for operation by operation it takes minutes."""
+    return call_compiled(model, inputs) if ON_JAX else model(inputs)
 
 
 def numbers(value):
@@ -62,7 +69,7 @@ def test_encoder_outputs_are_google_s(name, models):
         inputs = case.inputs(key, "encoder")
         if case.task == "multiple_choice":
             inputs = {k: v.reshape(-1, v.shape[-1]) for k, v in inputs.items()}
-        found = encoder(inputs)
+        found = run(encoder, inputs)
         expected = case.part(f"{key}/out")
         layers = found["encoder_outputs"]
         assert f"encoder_layer_{len(layers)}" not in expected
@@ -79,7 +86,7 @@ def test_task_outputs_are_google_s(name, models):
     case = load_case(name)
     model = models(name, case.task, **case.options)
     for key in case.sets:
-        found = model(case.inputs(key, case.task))
+        found = run(model, case.inputs(key, case.task))
         expected = case.part(f"{key}/out")
         for ours, google in GOOGLE_OUTPUTS[case.task].items():
             value = numbers(found[ours]).reshape(expected[google].shape)
@@ -93,10 +100,10 @@ def test_end_logits_stand_for_the_given_start_or_the_best_one(models):
     for key in case.sets:
         inputs = case.inputs(key, case.task)
         starts = case.part(f"{key}/in")["start_positions"]
-        given = model(inputs | {"start_positions": starts})
+        given = run(model, inputs | {"start_positions": starts})
         expected = case.part(f"{key}/out")
         assert distance(numbers(given["end_logits"]), expected["train_end_logits"]) <= FORWARD_BAR
-        free = model(inputs)
+        free = run(model, inputs)
         assert distance(numbers(free["end_logits"]), expected["end_logits"][:, 0]) <= FORWARD_BAR
 
 
@@ -108,8 +115,8 @@ def test_the_tf_hub_module_and_its_checkpoint_give_google_s_outputs(source):
     model = ka.load_model(REFERENCE / HUB / source, task="pretraining")
     for key in case.sets:
         expected = case.part(f"{key}/out")
-        found = encoder(case.inputs(key, "encoder"))
-        heads = model(case.inputs(key, "pretraining"))
+        found = run(encoder, case.inputs(key, "encoder"))
+        heads = run(model, case.inputs(key, "pretraining"))
         order = ops.log_softmax(heads["sentence_relation_logits"])
         for value, output in (
             (found["sequence_output"], "sequence_output"),
@@ -130,7 +137,7 @@ def test_a_classifier_fine_tuned_from_a_tf_hub_module_keeps_its_prefix_and_slots
         config_path=REFERENCE / HUB / "albert_config.json",
     )
     for key in case.sets:
-        found = numbers(model(case.inputs(key, "classification"))["logits"])
+        found = numbers(run(model, case.inputs(key, "classification"))["logits"])
         expected = case.part(f"{key}/out")["finetuned_classifier_logits"]
         assert distance(found, expected) <= FORWARD_BAR
 
@@ -181,7 +188,9 @@ LOSSES = {
 
 def loss_and_gradients(model, inputs, loss):
     """The loss, and variable path -> dense gradient, on either backend."""
-    if keras.backend.backend() == "tensorflow":
+    if ON_JAX:
+        value, gradients = loss_and_gradients_compiled(model, inputs, loss)
+    else:
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
@@ -191,17 +200,6 @@ def loss_and_gradients(model, inputs, loss):
             None if gradient is None else tf.convert_to_tensor(gradient).numpy()
             for gradient in gradients
         ]
-    else:
-        import jax
-
-        def of(values):
-            outputs, _ = model.stateless_call(
-                values, [v.value for v in model.non_trainable_variables], inputs
-            )
-            return loss(outputs)
-
-        value, gradients = jax.value_and_grad(of)([v.value for v in model.trainable_variables])
-        gradients = [np.asarray(gradient) for gradient in gradients]
     paths = [variable.path for variable in model.trainable_variables]
     return float(value), dict(zip(paths, gradients, strict=True))
 

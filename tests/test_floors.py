@@ -62,7 +62,8 @@ ROOMS = {
     "report": room(9, "keras_albert.report"),
     "serving": room(9, "keras_albert.serving"),
     "explain": room(9, "keras_albert.explain"),
-    "quickstart": room(9, "keras_albert.quickstart"),
+    # It shows the whole job, conversion first.
+    "quickstart": room(9, "keras_albert.quickstart", uses=("conversion",)),
     "conversion": room(
         9, "checkpoints_tools.convert", "checkpoints_tools.verify", "checkpoints_tools.describe"
     ),

@@ -1,5 +1,6 @@
 """brightmart/albert_zh: one shared block; the same names whether it is post-LN or pre-LN."""
 
+from checkpoints_tools.tables.google_bert import block
 from checkpoints_tools.tables.heads import (
     MASKED_LM,
     POOLED_LAYER_NORM,
@@ -24,24 +25,7 @@ ALBERT_ZH = Table(
             Row("embedding_layer_norm/gamma", "bert/embeddings/LayerNorm/gamma", "H"),
             Row("embedding_layer_norm/beta", "bert/embeddings/LayerNorm/beta", "H"),
         ),
-        "blocks": (
-            Row("attention/query/kernel", f"{_BLOCK}/attention/self/query/kernel", "H H"),
-            Row("attention/query/bias", f"{_BLOCK}/attention/self/query/bias", "H"),
-            Row("attention/key/kernel", f"{_BLOCK}/attention/self/key/kernel", "H H"),
-            Row("attention/key/bias", f"{_BLOCK}/attention/self/key/bias", "H"),
-            Row("attention/value/kernel", f"{_BLOCK}/attention/self/value/kernel", "H H"),
-            Row("attention/value/bias", f"{_BLOCK}/attention/self/value/bias", "H"),
-            Row("attention/output/kernel", f"{_BLOCK}/attention/output/dense/kernel", "H H"),
-            Row("attention/output/bias", f"{_BLOCK}/attention/output/dense/bias", "H"),
-            Row("attention_layer_norm/gamma", f"{_BLOCK}/attention/output/LayerNorm/gamma", "H"),
-            Row("attention_layer_norm/beta", f"{_BLOCK}/attention/output/LayerNorm/beta", "H"),
-            Row("intermediate/kernel", f"{_BLOCK}/intermediate/dense/kernel", "H I"),
-            Row("intermediate/bias", f"{_BLOCK}/intermediate/dense/bias", "I"),
-            Row("output/kernel", f"{_BLOCK}/output/dense/kernel", "I H"),
-            Row("output/bias", f"{_BLOCK}/output/dense/bias", "H"),
-            Row("output_layer_norm/gamma", f"{_BLOCK}/output/LayerNorm/gamma", "H"),
-            Row("output_layer_norm/beta", f"{_BLOCK}/output/LayerNorm/beta", "H"),
-        ),
+        "blocks": block(_BLOCK),
         "pooler": POOLER,
         # The transform stays at the encoder's width; the projection is shared on the way out.
         "masked_lm": tuple(row._replace(shape=row.shape.replace("E", "H")) for row in MASKED_LM),

@@ -1,5 +1,6 @@
 """google-research/albert: ALBERT v1 and v2, Google's Chinese ALBERT, TF-Hub modules."""
 
+from checkpoints_tools.tables.google_bert import EMBEDDINGS
 from checkpoints_tools.tables.heads import (
     ANSWER_SPAN,
     MASKED_LM,
@@ -16,13 +17,7 @@ GOOGLE_ALBERT = Table(
     family="albert",
     marks="bert/encoder/transformer/group_0/inner_group_0/attention_1/self/query/kernel",
     parts={
-        "embeddings": (
-            Row("token_embedding/embeddings", "bert/embeddings/word_embeddings", "V E"),
-            Row("segment_embedding/embeddings", "bert/embeddings/token_type_embeddings", "S E"),
-            Row("position_embedding/embeddings", "bert/embeddings/position_embeddings", "P E"),
-            Row("embedding_layer_norm/gamma", "bert/embeddings/LayerNorm/gamma", "E"),
-            Row("embedding_layer_norm/beta", "bert/embeddings/LayerNorm/beta", "E"),
-        ),
+        "embeddings": EMBEDDINGS,
         # Exactly when the widths differ (modeling.py, dense_layer_2d).
         "embedding_projection": (
             Row("embedding_projection/kernel", f"{_PROJECTION}/kernel", "E H"),

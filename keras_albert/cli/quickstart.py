@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the whole, and prints what was done."""
+    """Runs the whole, and prints what is done."""
     from keras_albert import quickstart
 
-    print(quickstart.run(args.output, seed=args.seed))
-    return 0
+    report = quickstart.run(args.output, seed=args.seed)
+    return 0 if report["parity"] else 1

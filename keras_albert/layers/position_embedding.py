@@ -54,7 +54,7 @@ class LearnedPositionEmbedding(Table):
 
     def _check(self, start, length):
         """`start`, once start and start + length - 1 are known to be positions."""
-        rule = f"Positions must be at least 0 and below max_length={self.max_length}"
+        rule = f"A sequence has at most max_length={self.max_length} positions, counted from 0"
         # Python integers become no tensor, so that a trace raises at once.
         static = isinstance(start, int) and isinstance(length, int)
         ends = (np.array if static else ops.stack)([start, start + length - 1])

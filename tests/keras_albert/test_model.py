@@ -260,10 +260,13 @@ def test_a_keras_file_holds_outputs_config_task_and_settings(family, task, tmp_p
         task,
         model.task_options,
     )
-    assert options.items() <= {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in again.task_options.items()
-    }.items()
+    assert (
+        options.items()
+        <= {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in again.task_options.items()
+        }.items()
+    )
     assert [weight.path for weight in again.weights] == [weight.path for weight in model.weights]
 
 

@@ -52,7 +52,9 @@ def spread(model, seed=0, scale=0.5):
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         if weight.dtype != "uint32":  # the state of a random number generator
-            weight.assign(rng.normal(size=weight.shape, scale=scale) + weight.path.endswith("gamma"))
+            weight.assign(
+                rng.normal(size=weight.shape, scale=scale) + weight.path.endswith("gamma")
+            )
     return model
 
 

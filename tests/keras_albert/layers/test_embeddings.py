@@ -159,16 +159,16 @@ def test_position_layers_take_a_masked_input_and_pass_no_mask_on(make):
 
 
 def test_positions_beyond_the_table_raise():
-    with pytest.raises(ValueError, match=r"below max_length=6\. Received: position=6"):
+    with pytest.raises(ValueError, match=r"positions, counted from 0\. Received: position=6"):
         _positions()(np.ones((2, 7, 8)))
-    with pytest.raises(ValueError, match=r"below max_length=6\. Received: position=8"):
+    with pytest.raises(ValueError, match=r"positions, counted from 0\. Received: position=8"):
         _positions()(np.ones((2, 6, 8)), start=3)
-    with pytest.raises(ValueError, match=r"below max_length=6\. Received: position=-1"):
+    with pytest.raises(ValueError, match=r"positions, counted from 0\. Received: position=-1"):
         _positions()(np.ones((2, 6, 8)), start=-1)
 
 
 def test_positions_beyond_the_table_raise_when_a_model_is_built():
-    with pytest.raises(ValueError, match=r"below max_length=6\. Received: position=6"):
+    with pytest.raises(ValueError, match=r"positions, counted from 0\. Received: position=6"):
         _positions()(keras.Input((7, 8)))
 
 
