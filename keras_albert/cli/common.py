@@ -18,8 +18,7 @@ Coming from Google's scripts:
   --init_checkpoint                         SOURCE, the checkpoint prefix
   --bert_config_file, --albert_config_file  --config
   --vocab_file, --spm_model_file            found beside the checkpoint{vocabulary}
-  --do_lower_case                           told by the published name and the vocabulary
-  --max_seq_length                          any length up to the config's maximum; no flag
+  --do_lower_case, --max_seq_length         no flags: they are the text's, not the weights'
 """
 
 

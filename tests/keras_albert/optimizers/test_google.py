@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.keras_albert.optimizers.replay import RUNS, replay
-from tests.paths import ROOT
+from tests.paths import ROOT, needs_shared
 
 # The moments take the same float32 operations in the same order: equal bit for bit. Where XLA
 # computes them (JAX), or the norm of the gradients was summed in another order, a few roundings.
@@ -25,7 +25,7 @@ def assert_follows_google(run, tolerance):
             assert difference <= allowed, f"{run}, step {step}, {key}: {difference} > {allowed}"
 
 
-@pytest.mark.skipif(not RUNS, reason="needs the reference runs of the optimizers")
+@needs_shared
 def test_there_are_runs_of_every_kind():
     assert len(RUNS) == 17
 
@@ -35,10 +35,9 @@ def test_every_step_follows_google(run):
     assert_follows_google(run, EXACT)
 
 
-@pytest.mark.skipif(not RUNS, reason="needs the reference runs of the optimizers")
 def test_every_step_follows_google_on_jax():
     pytest.importorskip("jax")
-    runs = ["bert_create_optimizer_warmup", "albert_lamb_poly2"]
+    runs = ["bert_create_optimizer_warmup", "albert_lamb_start_warmup_step"]
     program = (
         "import sys, keras\n"
         "from tests.keras_albert.optimizers import test_google as t\n"

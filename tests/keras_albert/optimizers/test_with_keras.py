@@ -88,7 +88,6 @@ def test_global_clipnorm_is_kerass_and_keeps_gathered_rows_apart():
         np.testing.assert_array_equal(tf.convert_to_tensor(one), tf.convert_to_tensor(other))
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' saving
 @BOTH
 def test_a_saved_model_goes_on_exactly_where_it_stopped(optimizer_class, tmp_path):
     optimizer = optimizer_class(PolynomialDecayWithWarmup(0.05, 40, 4), global_clipnorm=1.0)
@@ -148,11 +147,15 @@ def test_a_model_learns_in_mixed_precision_with_a_scaled_loss(optimizer_class):
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [{}, {"global_clipnorm": 1.0}, {"use_ema": True}, {"gradient_accumulation_steps": 2}],
+    ("arguments", "run_eagerly"),
+    [
+        ({}, True),
+        ({"global_clipnorm": 1.0}, False),
+        ({"use_ema": True}, False),
+        ({"gradient_accumulation_steps": 2}, False),
+    ],
     ids=str,
 )
-@pytest.mark.parametrize("run_eagerly", [False, True])
 def test_the_compiled_update_is_the_plain_one(arguments, run_eagerly, monkeypatch):
     plain, _ = fitted(AdamW(0.02, **arguments), run_eagerly=run_eagerly)
     monkeypatch.setattr(compiled, "WORTH_COMPILING", 1)

@@ -4,7 +4,7 @@ import pytest
 
 from keras_albert.errors import InputError
 from keras_albert.tokenization import WordPieceTokenizer, load_vocabulary
-from tests.paths import REFERENCE
+from tests.paths import REFERENCE, needs_shared
 
 FOLDER = REFERENCE / "tokenizer_vocab_files"
 CASES = (
@@ -14,6 +14,7 @@ CASES = (
 )
 
 
+@needs_shared
 @pytest.mark.parametrize("name", CASES)
 def test_odd_vocabulary_files_are_read_as_google_reads_them(name):
     path = FOLDER / "vocabs" / f"{name}.txt"
@@ -24,6 +25,7 @@ def test_odd_vocabulary_files_are_read_as_google_reads_them(name):
     assert [[token, index] for token, index in load_vocabulary(path).items()] == CASES[name]["ok"]
 
 
+@needs_shared
 @pytest.mark.parametrize("name", [n for n in CASES if "[UNK]" in dict(CASES[n].get("ok", ()))])
 def test_odd_vocabularies_tokenize_as_googles_do(name):
     tokenizer = WordPieceTokenizer(FOLDER / "vocabs" / f"{name}.txt", lower_case=False)
