@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 on success, 1 on a failed run, 2 on bad usage or bad input.
     """
     # Errors and our own log, not TensorFlow's notes on the processor.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from keras_albert.cli import run
 
     return run(sys.argv[1:] if argv is None else argv)

@@ -4,6 +4,7 @@ The public names are those of keras_albert/public.py.
 """
 
 import importlib
+import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ if "checkpoints_tools.launcher" not in sys.modules:
 def __getattr__(name: str) -> Any:
     # Dunder names are asked for by the import system, before there is a public name to give.
     if not name.startswith("_"):
+        if importlib.util.find_spec(f"keras_albert.{name}"):
+            # A submodule, which public.py may be in the middle of importing.
+            return importlib.import_module(f"keras_albert.{name}")
         public = importlib.import_module("keras_albert.public")
         if name in public.__all__:
             return getattr(public, name)

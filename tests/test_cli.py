@@ -14,7 +14,7 @@ import pytest
 
 import keras_albert
 from checkpoints_tools import convert, verify
-from keras_albert import cli, heads, pretrained
+from keras_albert import cli, heads, pretrained, quickstart
 from keras_albert.cli import progress
 from keras_albert.cli.convert import TASKS
 from keras_albert.errors import InputError
@@ -91,6 +91,14 @@ def test_help_names_googles_flags(capsys, command, flag):
 def test_version_goes_to_standard_output(capsys):
     assert cli.run(["--version"]) == 0
     assert capsys.readouterr().out == f"keras-albert {keras_albert.__version__}\n"
+
+
+def test_the_launcher_reads_the_processs_own_words(capsys, monkeypatch):
+    from checkpoints_tools import launcher  # Keras is there: this import defers nothing any more
+
+    monkeypatch.setattr(sys, "argv", ["keras-albert", "--version"])
+    assert launcher.main() == 0
+    assert capsys.readouterr().out.startswith("keras-albert ")
 
 
 @pytest.mark.parametrize(
@@ -290,3 +298,16 @@ def test_convert_takes_what_overrides_the_configuration(monkeypatch, tmp_path):
         "activation": "gelu",
     }
     assert received["verify"] is False
+
+
+@pytest.mark.parametrize(("parity", "status"), [(True, 0), (False, 1)])
+def test_quickstart_succeeds_where_the_conversion_is_exact(monkeypatch, parity, status):
+    received = []
+
+    def stand_in(output, *, seed):
+        received.append((output, seed))
+        return {"parity": parity}
+
+    monkeypatch.setattr(quickstart, "run", stand_in)
+    assert cli.run(["quickstart", "--output", "DIR", "--seed", "3"]) == status
+    assert received == [("DIR", 3)]

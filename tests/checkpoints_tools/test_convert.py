@@ -33,7 +33,7 @@ from tests.checkpoints_tools.folders import (
     read_variables,
     same_bits,
 )
-from tests.paths import REFERENCE
+from tests.paths import REFERENCE, SHARED, needs_shared
 
 CASE = "albert_race"  # the smallest
 VOCABULARY = 290
@@ -101,6 +101,22 @@ def test_converting_and_exporting_gives_every_variable_back_bit_for_bit(name, th
     original, found = model_variables(prefix), read_variables(google / prefix.name)
     assert found.keys() == original.keys()
     assert all(same_bits(found[key], array) for key, array in original.items())
+
+
+@needs_shared
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bert_tiny_tf1", "minilm_l6_tf1"])
+def test_a_real_checkpoint_is_exact_and_comes_back_bit_for_bit(name, tmp_path):
+    source = SHARED / "real" / name
+    assert convert(source, tmp_path / "keras")["parity"]["passed"]
+    export(tmp_path / "keras", tmp_path / "google" / "bert_model.ckpt")
+    original, found = (
+        model_variables(folder / "bert_model.ckpt") for folder in (source, tmp_path / "google")
+    )
+    assert found.keys() == original.keys()
+    assert all(same_bits(found[key], array) for key, array in original.items())
+    vocabularies = [(folder / "vocab.txt").read_bytes() for folder in (source, tmp_path / "google")]
+    assert vocabularies[0] == vocabularies[1]
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
