@@ -4,7 +4,6 @@ The public names are those of keras_albert/public.py.
 """
 
 import importlib
-import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,8 @@ if "checkpoints_tools.launcher" not in sys.modules:
 
 def __getattr__(name: str) -> Any:
     # Dunder names are asked for by the import system, before there is a public name to give.
-    if not name.startswith("_"):
-        if importlib.util.find_spec(f"keras_albert.{name}"):
-            # A submodule, which public.py may be in the middle of importing.
-            return importlib.import_module(f"keras_albert.{name}")
+    # So are submodules, which `from keras_albert import layers` imports when this has said no.
+    if not name.startswith("_") and name not in ("activations", "layers", "optimizers"):
         public = importlib.import_module("keras_albert.public")
         if name in public.__all__:
             return getattr(public, name)

@@ -1,7 +1,7 @@
 """Run by tests/test_jax.py on JAX: what works, and what says so, where TensorFlow is missing.
 
-Arguments: a folder with `converted` (a directory of save_pretrained), `arrays.npz` (its inputs under
-`in/` and TensorFlow's outputs under `out/`) and `vocab.txt`; and a TensorFlow 1 checkpoint's folder.
+Arguments: a folder with `converted` (of save_pretrained), `arrays.npz` (its inputs under `in/` and
+TensorFlow's outputs under `out/`) and `vocab.txt`; and the folder of a TensorFlow 1 checkpoint.
 """
 
 import importlib.abc

@@ -468,6 +468,7 @@ def test_logits_are_float32_in_every_policy_and_near_those_of_float32(task, poli
     model = build_model(ALBERT, task, dtype=policy, **options)
     for weight, other in zip(model.weights, wide.weights, strict=True):
         weight.assign(other)
+    assert model.dtype_policy.name == policy
     others = {path: other for path, other in policies_of(model).items() if other != policy}
     assert set(others.values()) <= {"float32"}
     assert set(others) <= {  # the layers that give logits

@@ -84,16 +84,15 @@ def test_predict_fills_what_is_missing(classifier, logits):
 
 
 def test_fit_and_evaluate_fill_what_is_missing_for_bare_arrays_and_both_kinds_of_labels():
-    model = spread(build_model(BERT, "classification", dropout=0.0))
+    model = spread(build_model(ALBERT, "classification"))
     before = numbers(model(FULL)["logits"])
     model.compile(keras.optimizers.SGD(0.0), FROM_LOGITS, metrics=["accuracy"])
     inputs = {"token_ids": TOKENS}
     expected = float(FROM_LOGITS(LABELS, before))
-    for x, y in ((inputs, {"logits": LABELS}), (inputs, LABELS), (TOKENS, LABELS)):
+    for x, y in ((inputs, {"logits": LABELS}), (TOKENS, LABELS)):
         loss, accuracy = model.evaluate(x, y, verbose=0)
         assert loss == pytest.approx(expected, abs=1e-5)
         assert accuracy == pytest.approx(np.mean(before.argmax(-1) == LABELS))
-    for x, y in ((inputs, {"logits": LABELS}), (TOKENS, LABELS)):
         history = model.fit(x, y, verbose=0).history
         assert np.isfinite(history["loss"]).all()
 
@@ -247,8 +246,14 @@ def test_masked_positions_are_required_for_pretraining():
 # Saving
 
 
-@pytest.mark.parametrize("task", ALL_TASKS)
-@pytest.mark.parametrize("family", CONFIGS)
+@pytest.mark.parametrize(
+    ("family", "task"),
+    [
+        *(("albert", task) for task in ALL_TASKS),
+        ("bert", "pretraining"),
+        ("albert_zh", "pretraining"),
+    ],
+)
 def test_a_keras_file_holds_outputs_config_task_and_settings(family, task, tmp_path):
     options = options_of(task)
     model = spread(build_model(CONFIGS[family], task, **options))
@@ -388,8 +393,6 @@ def test_frozen_layers_stay_as_they_are_in_fit_and_in_a_keras_file(tmp_path):
     before = {weight.path: numbers(weight) for weight in model.weights}
     model.fit(TOKENS, LABELS, verbose=0)
     for weight in model.weights:
-        if weight.dtype == "uint32":
-            continue
         moved = np.abs(numbers(weight) - before[weight.path]).max() > 0
         assert moved != weight.path.startswith(frozen), weight.path
     model.save(tmp_path / "model.keras")
