@@ -161,4 +161,8 @@ def _integers(value: Any) -> Any:
     """Lists, booleans and other integer types, as the int32 that the inputs are."""
     if isinstance(value, keras.KerasTensor):
         return value
-    return ops.cast(ops.convert_to_tensor(value), "int32")
+    tensor = ops.convert_to_tensor(value)
+    if keras.backend.standardize_dtype(tensor.dtype) in ("int64", "uint32", "uint64"):
+        # What int32 cannot hold must not wrap around to an id that exists.
+        tensor = ops.clip(tensor, -1, 2**31 - 1)
+    return ops.cast(tensor, "int32")

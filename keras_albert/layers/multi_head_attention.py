@@ -132,10 +132,14 @@ class MultiHeadAttention(keras.Layer):
         scores = ops.cast(ops.matmul(q, k), "float32")
         if adder is not None:
             scores = scores + adder
-        scores = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
+        scores = ops.cast(self._softmax(scores), self.compute_dtype)
         context = ops.matmul(self.dropout_layer(scores, training=training), v)
         y = self.output_dense(self._join_heads(context))
         return (y, scores) if return_scores else y
+
+    def _softmax(self, scores):
+        # A single key gets all the attention; Keras' softmax would warn of an axis of one.
+        return ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
 
     def _scale(self, query):
         # Before the product: half precision could not hold the scores without it.

@@ -79,7 +79,6 @@ def test_bert_has_a_block_of_its_own_for_every_layer():
 # Lengths and ids
 
 
-@pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1:UserWarning")  # length 1
 @pytest.mark.parametrize("family", CONFIGS)
 @pytest.mark.parametrize("length", [1, 7, LONGEST])
 def test_any_length_up_to_the_maximum_runs(encoders, family, length):
@@ -509,3 +508,9 @@ def test_a_fully_masked_row_is_finite(policy):
     encoder = ka.bert_encoder(BERT, dtype=policy)
     found = encoder({"token_ids": TOKENS, "padding_mask": 0 * TOKENS})
     assert np.isfinite(numbers(found["sequence_output"])).all()
+
+
+def test_ids_that_int32_cannot_hold_do_not_wrap_around_to_ones_that_exist(encoders):
+    for outside in (2**32 + 3, -(2**40)):
+        with pytest.raises(ka.InputError, match="Token ids must be at least 0"):
+            encoders["bert"]({"token_ids": np.array([[outside]], "int64")})
