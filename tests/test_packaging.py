@@ -178,5 +178,5 @@ def test_the_wheel_holds_the_two_packages_and_nothing_else(tmp_path):
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert inside == expected
-    assert not [name for name in inside if "test" in name or name.endswith(".ipynb")]
+    assert not [n for n in inside if Path(n).name.startswith("test_") or n.endswith(".ipynb")]
     assert f"Version: {keras_albert.__version__}".encode() in metadata
