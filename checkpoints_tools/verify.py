@@ -1,6 +1,6 @@
 """How far a model is from the independent NumPy forward pass of Google's graph."""
 
-import resource
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -91,7 +91,7 @@ def verify_weights(
             for batch in batches
         ],
         "seconds": round(time.perf_counter() - start, 2),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_memory_mb": _peak_memory_mb(),
     }
 
 
@@ -143,6 +143,15 @@ def render(report: Mapping[str, Any]) -> str:
         f"{report['seconds']} s, peak memory {report['peak_memory_mb']} MB",
     ]
     return "\n".join(lines)
+
+
+def _peak_memory_mb() -> int | None:
+    """The process's highest resident memory; None on Windows, which does not tell."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return None
 
 
 def _reader(weights: Any) -> tuple[Callable[[str], np.ndarray], list[str]]:
