@@ -2,11 +2,14 @@
 
 A compact part, at most 6 MB, so that a fresh clone alone proves itself: model cases of every
 family and head with their checkpoints, one or two of the four input cases (b: ragged padding,
-which the gradients are for; d: holes in the mask), formulas and some optimizer runs. No data-set
-text.
+which the gradients are for; d: holes in the mask), formulas, some optimizer runs, the synthetic
+lines of the tokenizers and the odd vocabulary files. No data-set text.
 """
 
+import gzip
+import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 
@@ -32,6 +35,7 @@ OPTIMIZERS = (
     "lamb_constant",
     "albert_lamb_start_warmup_step",
 )
+OFFSETS = ("uncased", "cased", "chinese", "multi_cased")
 LIMIT = 6 * 1024 * 1024
 
 
@@ -60,10 +64,38 @@ def main() -> None:
                 copy.touch()  # only its presence is looked at; the graph is 0.8 MB
             else:
                 shutil.copyfile(path, copy)
+    _copy_tokenizer_lines(source, target)
     size = sum(path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file())
     print(f"{GOLDEN}: {size / 1024 / 1024:.2f} MB")
     if size > LIMIT:
         raise SystemExit("tests/golden is over its limit of 6 MB")
+
+
+def _copy_tokenizer_lines(source: Path, target: Path) -> None:
+    """The hard lines: with tokens and offsets for BERT, with their clean-up for ALBERT."""
+    (target / "ner_chinese").mkdir()
+    for kind in OFFSETS:
+        name = f"ner_chinese/hard_offsets_{kind}.jsonl.gz"
+        shutil.copyfile(source / name, target / name)
+    (target / "tokenizer_bert_uncased").mkdir()
+    name = "tokenizer_bert_uncased/bytes.jsonl"
+    shutil.copyfile(source / name, target / name)
+    shutil.copytree(
+        source / "tokenizer_vocab_files",
+        target / "tokenizer_vocab_files",
+        copy_function=shutil.copyfile,
+    )
+    (target / "tokenizer_albert").mkdir()
+    with (
+        (source / "tokenizer_albert" / "cases.jsonl").open(encoding="ascii") as lines,
+        open(target / "tokenizer_albert" / "hard_clean_up.jsonl.gz", "wb") as file,
+        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+    ):
+        for row in map(json.loads, lines):
+            if row["kind"] == "hard":
+                kept = {key: row[key] for key in row if key.startswith(("text", "keep_space"))}
+                kept |= {key: {"text": row[key]["text"]} for key in ("cased", "lower")}
+                packed.write(json.dumps(kept).encode("ascii") + b"\n")
 
 
 if __name__ == "__main__":

@@ -1,47 +1,41 @@
 """BERT's tokenizer, exact, in TensorFlow's graph."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_albert.errors import InputError
-from keras_albert.tokenization.vocabulary import load_vocabulary
+import keras
+import numpy as np
 
-# Google's limit, in characters: a longer word is unknown.
+from keras_albert.tokenization.normalization import can_be_pieces, clean_wordpiece
+from keras_albert.tokenization.offsets import CharacterMap
+from keras_albert.tokenization.tokenizer import Tokenizer, require_tensorflow_text
+from keras_albert.tokenization.vocabulary import Vocabulary, load_vocabulary
+
+# Google's limit, in characters: a longer word is unknown. No character has more than 4 bytes.
 LONGEST_WORD = 200
-# A word that is unknown to every vocabulary: more bytes than the longest word's characters have.
-_UNKNOWN_WORD = "x" * (4 * LONGEST_WORD + 1)
-
-# Regular expressions of RE2. Categories Cc and Cf without tab, line feed and carriage return.
-_DROPPED = r"[\x{0}-\x{8}\x{b}\x{c}\x{e}-\x{1f}\x{7f}-\x{9f}\x{fffd}\p{Cf}]+"
-_ACCENTS = r"\p{Mn}+"
-_SPACES = r"\p{Z}+"
-_PUNCTUATION = r"!-/:-@\[-`{-~\p{P}"
-# Google's ranges: without U+2A6E0..U+2A6FF, kana, Hangul and the extensions from G on.
-_CHINESE = (
-    r"\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{f900}-\x{faff}"
-    r"\x{20000}-\x{2a6df}\x{2a700}-\x{2ceaf}\x{2f800}-\x{2fa1f}"
-)
-_OWN_WORDS = f"([{_PUNCTUATION}{_CHINESE}])"
 
 
-class WordPieceTokenizer:
+@keras.saving.register_keras_serializable(package="keras_albert")
+class WordPieceTokenizer(Tokenizer):
     """Text to the token ids that Google's `FullTokenizer` gives, in TensorFlow's graph.
 
     Invalid UTF-8, control and format characters vanish; with `lower_case`, text is lower-cased,
     decomposed (NFD) and loses its accents (Mn); punctuation and Chinese characters are words of
     their own; each word becomes its longest matching pieces, and `[UNK]` if they do not cover it
-    or it has more than 200 characters. A `[MASK]` in a text is three words, as in the original.
+    or it has more than 200 characters.
 
     Source: google-research/bert, tokenization.py.
 
     Args:
-        vocabulary: The path of a `vocab.txt`, or its tokens in order.
+        vocabulary: The path of a `vocab.txt`, its tokens in order, or token -> id.
         lower_case: Whether the vocabulary is of an uncased model (Google's `do_lower_case`; also
             True for the Chinese models, False for the multilingual cased one).
+        special_tokens: Tokens that stand for themselves in a text, such as `["[MASK]"]`.
+        **kwargs: Of `keras.layers.Layer`.
 
     Raises:
-        InputError: if the vocabulary cannot be read or lacks `[UNK]`.
+        InputError: if the vocabulary cannot be read, lacks `[UNK]` or has a special token twice.
         ImportError: without tensorflow-text.
 
     Example:
@@ -53,109 +47,128 @@ class WordPieceTokenizer:
     [[1, 2, 3, 4], []]
     """
 
-    def __init__(self, vocabulary: str | Path | Sequence[str], lower_case: bool):
+    def __init__(
+        self,
+        vocabulary: str | Path | Sequence[str] | Mapping[str, int],
+        lower_case: bool,
+        *,
+        special_tokens: Iterable[str] = (),
+        **kwargs: Any,
+    ):
         if isinstance(vocabulary, str | Path):
-            self.vocabulary = load_vocabulary(vocabulary)
+            loaded = Vocabulary(load_vocabulary(vocabulary), str(vocabulary))
         else:
-            self.vocabulary = {token: index for index, token in enumerate(vocabulary)}
+            loaded = Vocabulary(vocabulary)
+        super().__init__(loaded, special_tokens=special_tokens, **kwargs)
         self.lower_case = lower_case
-        self._tokens = {index: token for token, index in self.vocabulary.items()}
-        self._pieces = _piece_tokenizer(self._tokens, self.unk_id)
+        self._pieces = _piece_tokenizer(loaded, self.unk_id)
+        pieces = [loaded.tokens.get(index, "") for index in range(len(loaded))]
+        self._continues = np.array([token.startswith("##") for token in pieces])
+        self._strings = np.array([token.encode("utf-8") for token in pieces], object)
+        # A word that is too long has more pieces than this.
+        self._suspicious = LONGEST_WORD // max(map(len, pieces))
 
-    def tokenize(self, text: str | bytes) -> list[str]:
-        """The tokens of one text; in bytes, what is not UTF-8 is ignored."""
-        if isinstance(text, str):
-            text = text.encode("utf-8", "surrogatepass")
-        return [self._tokens[index] for index in self.token_ids([text])[0].numpy().tolist()]
+    def _ids(self, texts: Any) -> Any:
+        return self._cut(clean_wordpiece(texts, self.lower_case))[0]
 
-    def token_ids(self, texts: Any) -> Any:
-        """The ids of many texts, without special tokens, in graphs and `tf.data` too.
+    def _spans(self, texts: Any) -> tuple[Any, Any, Any]:
+        def clean(texts: Any) -> Any:
+            return clean_wordpiece(texts, self.lower_case)
 
-        Args:
-            texts: Strings [batch], or what converts to such a tensor.
+        normalized = clean(texts)
+        ids, starts, ends = self._cut(normalized)
+        characters = CharacterMap(texts, normalized, clean, single_spaces=False)
+        return ids, *characters.spans(starts, ends)
 
-        Returns:
-            `tf.RaggedTensor` of int32 [batch, (tokens)].
-        """
+    def _tokens(self, texts: Any) -> Any:
         import tensorflow as tf
 
-        words = tf.strings.split(self._spaced(tf.convert_to_tensor(texts, tf.string)))
-        lengths = tf.strings.length(words.flat_values, unit="UTF8_CHAR")
-        known = tf.where(lengths > LONGEST_WORD, _UNKNOWN_WORD, words.flat_values)
-        return words.with_flat_values(self._pieces.tokenize(known)).merge_dims(1, 2)
+        ids = self._ids(texts)
+        return ids.with_flat_values(tf.gather(self._strings, ids.flat_values))
 
-    def _spaced(self, texts: Any) -> Any:
-        """Normalized texts in which single spaces, tabs and line ends separate the words."""
+    def _cut(self, normalized: Any) -> tuple[Any, Any, Any]:
+        """Ids, and first bytes and ends in the normalized texts."""
         import tensorflow as tf
-        import tensorflow_text
 
-        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore")
-        texts = tf.strings.regex_replace(texts, _DROPPED, "")
-        if self.lower_case:
-            texts = tf.strings.lower(texts, encoding="utf-8")
-            texts = tensorflow_text.normalize_utf8(texts, "NFD")
-            texts = tf.strings.regex_replace(texts, _ACCENTS, "")
-        texts = tf.strings.regex_replace(texts, _SPACES, " ")
-        return tf.strings.regex_replace(texts, _OWN_WORDS, r" \1 ")
+        rows = self._pieces.tokenize_with_offsets(normalized)
+        splits = rows[0].row_splits
+        ids, starts, ends = (values.flat_values for values in rows)
+        # The search knows a limit in bytes only. Few texts have a word of so many pieces that it
+        # may be too long in characters; those words become [UNK].
+        continues = tf.gather(self._continues, ids)
+        heads = tf.where(~continues)[:, 0]
+        nexts = tf.concat([heads[1:], tf.shape(ids, tf.int64)], 0)
+        pieces = nexts[: tf.size(heads)] - heads
 
-    def special_id(self, token: str) -> int:
-        """The id of a special token.
-
-        Raises:
-            InputError: if the vocabulary has no such token.
-        """
-        if token not in self.vocabulary:
-            raise InputError(
-                f"The vocabulary has no {token}. Received: {len(self.vocabulary)} tokens"
+        def without_long_words() -> tuple[Any, ...]:
+            row = tf.searchsorted(splits, heads, side="right") - 1
+            first, last = tf.gather(starts, heads), tf.gather(ends, heads + pieces - 1)
+            words = tf.strings.substr(tf.gather(normalized, row), first, last - first)
+            too_long = tf.strings.length(words, unit="UTF8_CHAR") > LONGEST_WORD
+            word = tf.cumsum(tf.cast(~continues, tf.int32)) - 1
+            unknown = tf.gather(too_long, word)
+            stays = ~(continues & unknown)
+            kept = tf.where(stays)[:, 0]
+            counts = tf.concat([[0], tf.cumsum(tf.cast(stays, tf.int64))], 0)
+            return (
+                tf.gather(tf.where(unknown, self.unk_id, ids), kept),
+                tf.gather(starts, kept),
+                tf.gather(tf.where(unknown, tf.gather(last, word), ends), kept),
+                tf.gather(counts, splits),
             )
-        return self.vocabulary[token]
 
-    @property
-    def unk_id(self) -> int:
-        """The id of a word that the vocabulary's pieces do not cover."""
-        return self.special_id("[UNK]")
+        *values, splits = tf.cond(
+            tf.reduce_any(pieces > self._suspicious),
+            without_long_words,
+            lambda: (ids, starts, ends, splits),
+        )
+        return tuple(
+            tf.RaggedTensor.from_row_splits(flat, splits, validate=False) for flat in values
+        )
 
-    @property
-    def cls_id(self) -> int:
-        """The id of the token before every input."""
-        return self.special_id("[CLS]")
+    def _joined(self, tokens: Sequence[str]) -> str:
+        text = ""
+        for token in tokens:
+            if token.startswith("##") and text:
+                text += token[2:]
+            elif text and _separates(text[-1], token):
+                text += f" {token}"
+            else:
+                text += token
+        return text
 
-    @property
-    def sep_id(self) -> int:
-        """The id of the token after every segment."""
-        return self.special_id("[SEP]")
-
-    @property
-    def pad_id(self) -> int:
-        """The id that fills short rows of a batch."""
-        return self.special_id("[PAD]")
-
-    @property
-    def mask_id(self) -> int:
-        """The id of a token to be predicted."""
-        return self.special_id("[MASK]")
+    def get_config(self) -> dict[str, Any]:
+        """Everything that the tokenizer is made of, the vocabulary included."""
+        own = {"vocabulary": self.vocabulary, "lower_case": self.lower_case}
+        return super().get_config() | own
 
 
-def _piece_tokenizer(tokens: dict[int, str], unk_id: int) -> Any:
-    """tensorflow-text's longest-match search, for words that are already separated."""
-    try:
-        import tensorflow as tf
-        import tensorflow_text
-    except ImportError as error:
-        raise ImportError(
-            "Tokenization needs the tensorflow-text of TensorFlow's minor version: "
-            "pip install tensorflow-text"
-        ) from error
-    # No word is empty or holds a NUL, and the builder takes neither: those tokens, and ids without
-    # one, are filled with what no word can match either, because of its spaces.
-    pieces = [f"no token {index}" for index in range(max(tokens) + 1)]
-    for index, token in tokens.items():
-        if token and "\0" not in token:
+def _piece_tokenizer(vocabulary: Vocabulary, unk_id: int) -> Any:
+    """tensorflow-text's longest-match search, over words that it separates as Google does."""
+    require_tensorflow_text()
+    import tensorflow as tf
+    import tensorflow_text
+
+    # The search takes no empty token, and goes astray after the beginning of one that holds a
+    # separator. No word can match those, nor what starts with a character that is dropped.
+    # One more than there are, because it also wants one beside [UNK].
+    pieces = [f"\x01{index}" for index in range(len(vocabulary) + 1)]
+    possible = can_be_pieces(tf.constant(list(vocabulary.ids))).numpy()
+    for (token, index), fits in zip(vocabulary.ids.items(), possible, strict=True):
+        if fits or index == unk_id:
             pieces[index] = token
     return tensorflow_text.FastWordpieceTokenizer(
         vocab=pieces,
-        unknown_token=tokens[unk_id],
+        unknown_token=vocabulary.tokens[unk_id],
         token_out_type=tf.int32,
-        max_bytes_per_word=len(_UNKNOWN_WORD) - 1,
-        no_pretokenization=True,
+        max_bytes_per_word=4 * LONGEST_WORD,
     )
+
+
+def _separates(before: str, token: str) -> bool:
+    """Whether a space stands between two words: not beside Chinese, nor before a full stop."""
+    chinese = any(
+        "\u2e80" <= character <= "\u9fff" or character >= "\uf900"
+        for character in (before, token[:1])
+    )
+    return not (chinese or token in tuple(",.!?;:)]}%'") or before in "([{")

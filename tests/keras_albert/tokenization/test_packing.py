@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_albert.tokenization import pack
-from tests.keras_albert.tokenization.test_wordpiece import KINDS, tokenizer_of
+from keras_albert.errors import InputError
+from keras_albert.tokenization import join_segments, pack, windows
+from tests.keras_albert.tokenization.rows import KINDS, tokenizer_of
 from tests.paths import REFERENCE, needs_shared
 
 NAMES = {"token_ids": "input_ids", "segment_ids": "segment_ids", "padding_mask": "input_mask"}
 
 
 def packed(first, second=None, **arguments):
-    first = tf.ragged.constant(first, tf.int32, ragged_rank=1)
-    if second is not None:
-        second = tf.ragged.constant(second, tf.int32, ragged_rank=1)
-    return pack(first, second, cls_id=1, sep_id=2, pad_id=9, **arguments)
+    segments = [part for part in (first, second) if part is not None]
+    rows = (tf.ragged.constant(part, tf.int32, ragged_rank=1) for part in segments)
+    return pack(*rows, cls_id=1, sep_id=2, pad_id=9, **arguments)
 
 
 @needs_shared
@@ -33,7 +33,7 @@ def test_features_are_googles_at_every_length(kind):
     for (max_length, single), rows in batches.items():
         ours = pack(
             tokenizer.token_ids([row["text_a"] for row in rows]),
-            None if single else tokenizer.token_ids([row["text_b"] for row in rows]),
+            *([] if single else [tokenizer.token_ids([row["text_b"] for row in rows])]),
             cls_id=tokenizer.cls_id,
             sep_id=tokenizer.sep_id,
             pad_id=tokenizer.pad_id,
@@ -76,3 +76,58 @@ def test_packing_works_inside_of_a_graph():
     graph = tf.function(lambda rows: pack(rows, cls_id=1, sep_id=2, pad_id=0, max_length=4))
     batch = graph(tf.ragged.constant([[5, 6, 7]], tf.int32))
     np.testing.assert_array_equal(batch["token_ids"], [[1, 5, 6, 2]])
+
+
+def shortened(lengths, room):
+    """Google's loop: the longest loses a token, of equally long ones the last."""
+    lengths = list(lengths)
+    while sum(lengths) > room:
+        longest = max(range(len(lengths)), key=lambda index: (lengths[index], index))
+        lengths[longest] -= 1
+    return lengths
+
+
+@pytest.mark.parametrize("segments", [1, 2, 3, 4])
+def test_any_number_of_segments_is_cut_as_by_a_loop_over_tokens(segments):
+    lengths = np.random.default_rng(3).integers(0, 12, (300, segments))
+    for max_length in (segments + 1, 9, 16, 64):
+        rows = join_segments(
+            *(
+                tf.RaggedTensor.from_row_lengths(
+                    tf.fill([column.sum()], 10 + index), tf.constant(column)
+                )
+                for index, column in enumerate(lengths.T)
+            ),
+            cls_id=1,
+            sep_id=2,
+            max_length=max_length,
+            num_segments=segments,
+        )
+        for row, tokens, numbers in zip(
+            lengths, rows["token_ids"].to_list(), rows["segment_ids"].to_list(), strict=True
+        ):
+            room = max_length - 2 - sum(int(size > 0) for size in row[1:])
+            kept = shortened(row, room)
+            expected, expected_numbers = [1], [0]
+            for index, size in enumerate(kept):
+                part = [10 + index] * size + ([2] if size or index == 0 else [])
+                expected += part
+                expected_numbers += [index] * len(part)
+            assert tokens == expected
+            assert numbers == expected_numbers
+
+
+def test_windows_begin_a_stride_apart_and_the_last_ends_with_the_row():
+    rows = tf.ragged.constant([[1, 2, 3, 4, 5, 6, 7], [], [1, 2, 3]], tf.int32, ragged_rank=1)
+    assert windows(rows, length=4, stride=2).to_list() == [
+        [[1, 2, 3, 4], [3, 4, 5, 6], [5, 6, 7]],
+        [[]],
+        [[1, 2, 3]],
+    ]
+    assert windows(rows, length=3, stride=99).to_list()[0] == [[1, 2, 3], [4, 5, 6], [7]]
+
+
+@pytest.mark.parametrize(("length", "stride"), [(0, 1), (4, 0)])
+def test_windows_are_positive(length, stride):
+    with pytest.raises(InputError, match=f"length={length}, stride={stride}"):
+        windows(tf.ragged.constant([[1]]), length=length, stride=stride)

@@ -48,5 +48,5 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_a_vocabulary_without_unk_is_refused():
-    with pytest.raises(InputError, match=r"no \[UNK\]. Received: 1 tokens"):
+    with pytest.raises(InputError, match=r"no \[UNK\] or <unk>. Received: 1 tokens"):
         WordPieceTokenizer(["x"], lower_case=False)

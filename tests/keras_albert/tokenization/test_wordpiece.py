@@ -1,6 +1,5 @@
 import base64
-import functools
-import json
+import os
 import subprocess
 import sys
 
@@ -9,59 +8,77 @@ import tensorflow as tf
 
 from keras_albert.errors import InputError
 from keras_albert.tokenization import WordPieceTokenizer
-from tests.paths import REFERENCE, ROOT, SHARED, needs_shared
+from tests.keras_albert.tokenization.rows import KINDS, read_rows, tokenizer_for, tokenizer_of
+from tests.paths import ROOT, needs_shared
 
-VOCABULARIES = {
-    "uncased": ("uncased_30522.txt", True),
-    "chinese": ("chinese_21128.txt", True),
-    "cased": ("cased_28996.txt", False),
-    "multi_cased": ("multi_cased_119547.txt", False),
-}
-KINDS = pytest.mark.parametrize("kind", VOCABULARIES)
 SMALL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##a", "b", "中", "!"]
-
-
-@functools.cache
-def tokenizer_of(kind):
-    name, lower_case = VOCABULARIES[kind]
-    return WordPieceTokenizer(SHARED / "real" / "vocab" / name, lower_case)
-
-
-def rows_of(kind, name):
-    path = REFERENCE / f"tokenizer_bert_{kind}" / name
-    with path.open(encoding="ascii") as file:
-        return [json.loads(line) for line in file]
 
 
 @needs_shared
 @KINDS
 def test_every_real_and_every_hard_text_gives_googles_ids(kind):
-    rows = rows_of(kind, "cases.jsonl")
+    rows = read_rows(f"tokenizer_bert_{kind}/cases.jsonl")
     ours = tokenizer_of(kind).token_ids([row["text"] for row in rows]).to_list()
     assert [row["text"] for row, ids in zip(rows, ours, strict=True) if ids != row["ids"]] == []
 
 
 @needs_shared
 @KINDS
+def test_the_ids_are_the_same_inside_of_a_graph_and_for_each_text_alone(kind):
+    rows = read_rows(f"tokenizer_bert_{kind}/cases.jsonl")
+    data = tf.data.Dataset.from_tensor_slices([row["text"] for row in rows]).batch(50)
+    ours = [ids for batch in data.map(tokenizer_of(kind).token_ids) for ids in batch.to_list()]
+    assert ours == [row["ids"] for row in rows]
+    for row in rows[::40]:
+        assert tokenizer_of(kind).token_ids([row["text"]]).to_list() == [row["ids"]]
+
+
+@needs_shared
+@KINDS
 def test_bytes_that_are_not_utf8_give_googles_ids(kind):
-    rows = rows_of(kind, "bytes.jsonl")
+    rows = read_rows(f"tokenizer_bert_{kind}/bytes.jsonl")
     ours = tokenizer_of(kind).token_ids([base64.b64decode(row["bytes_b64"]) for row in rows])
     assert ours.to_list() == [row["ids"] for row in rows]
+
+
+def test_bytes_that_are_not_utf8_give_googles_tokens():
+    rows = read_rows("tokenizer_bert_uncased/bytes.jsonl")
+    tokenizer = tokenizer_for("uncased", rows)
+    for row in rows:
+        assert tokenizer.tokenize(base64.b64decode(row["bytes_b64"])) == row["tokens"]
 
 
 @needs_shared
 @KINDS
 def test_tokens_are_googles_strings(kind):
-    for row in rows_of(kind, "cases.jsonl")[::10]:
-        assert tokenizer_of(kind).tokenize(row["text"]) == row["tokens"]
-    for row in rows_of(kind, "bytes.jsonl")[::10]:
-        assert tokenizer_of(kind).tokenize(base64.b64decode(row["bytes_b64"])) == row["tokens"]
+    rows = read_rows(f"tokenizer_bert_{kind}/cases.jsonl")
+    ours = tokenizer_of(kind).tokens([row["text"] for row in rows]).to_list()
+    assert [[token.decode() for token in row] for row in ours] == [row["tokens"] for row in rows]
 
 
 def test_a_word_of_200_characters_is_tried_and_a_longer_one_is_unknown():
     tokenizer = WordPieceTokenizer(SMALL, lower_case=True)
     rows = tokenizer.token_ids(["a" * 200, "a" * 201, "a!" + "a" * 199, "á" * 200]).to_list()
     assert rows == [[5] + [6] * 199, [1], [5, 9, 5] + [6] * 198, [5] + [6] * 199]
+
+
+def test_a_word_too_long_among_others_is_one_unknown_with_its_whole_span():
+    tokenizer = WordPieceTokenizer(SMALL, lower_case=True)
+    ids, offsets = tokenizer.encode("b " + "a" * 230 + "! aa")
+    assert ids == [7, 1, 9, 5, 6]
+    assert offsets == [(0, 1), (2, 232), (232, 233), (234, 235), (235, 236)]
+    assert tokenizer.tokenize("b " + "a" * 230) == ["b", "[UNK]"]
+
+
+def test_a_limit_of_200_counts_characters_and_not_bytes():
+    tokenizer = WordPieceTokenizer(["[UNK]", "𝔞", "##𝔞"], lower_case=False)
+    assert tokenizer.token_ids(["𝔞" * 200, "𝔞" * 201]).to_list() == [[1] + [2] * 199, [0]]
+
+
+def test_tokens_that_hold_a_separator_do_not_lead_the_search_astray():
+    vocabulary = ["[UNK]", "no", "no way", "no!", "##t", "n", "new york", "new", "中文"]
+    tokenizer = WordPieceTokenizer(vocabulary, lower_case=True)
+    assert tokenizer.tokenize("no not new way n") == ["no", "no", "##t", "new", "[UNK]", "n"]
 
 
 def test_a_sigma_is_final_only_at_the_end_of_its_word():
@@ -71,13 +88,27 @@ def test_a_sigma_is_final_only_at_the_end_of_its_word():
     assert tokenizer.tokenize(f"A{capital} A{capital}A") == ["a", final, "a", inner, "##a"]
 
 
+def test_lower_casing_does_not_follow_the_locale():
+    program = (
+        "from keras_albert.tokenization import WordPieceTokenizer\n"
+        "print(WordPieceTokenizer(['[UNK]', 'i', '##é'], True).tokenize('IÉ I'))"
+    )
+    environment = os.environ | {"LC_ALL": "tr_TR.UTF-8", "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, "-c", program.replace("##é", "##e")],
+        check=True,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert done.stdout.strip() == "['i', '##e', 'i']"
+
+
 def test_special_tokens_in_a_text_are_not_special():
     tokenizer = WordPieceTokenizer([*SMALL, "[", "]", "MASK"], lower_case=False)
     assert tokenizer.tokenize("[MASK]") == ["[", "MASK", "]"]
-
-
-def test_a_lone_surrogate_does_not_stop_a_text():
-    assert WordPieceTokenizer(SMALL, lower_case=False).tokenize("a \ud800 b") == ["a", "b"]
 
 
 def test_special_ids_come_from_the_vocabulary():
@@ -90,24 +121,27 @@ def test_a_special_token_that_is_not_there_is_named():
         _ = WordPieceTokenizer(["[UNK]", "a"], lower_case=True).mask_id
 
 
-def test_ids_are_made_inside_of_tf_data():
-    tokenizer = WordPieceTokenizer(SMALL, lower_case=True)
-    data = tf.data.Dataset.from_tensor_slices(["A b", "", "aa中!"]).batch(2)
-    rows = [row for batch in data.map(tokenizer.token_ids) for row in batch.to_list()]
-    assert rows == [[5, 7], [], [5, 6, 8, 9]]
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        (["un", "##able", "!"], "unable!"),
+        (["a", ",", "b", "(", "中", "中", ")", "."], "a, b (中中)."),
+        (["[CLS]", "a", "[SEP]", "[PAD]"], "a"),
+        (["##a", "b"], "##a b"),
+        ([], ""),
+    ],
+)
+def test_ids_become_a_text_again(tokens, text):
+    vocabulary = ["[UNK]", *dict.fromkeys(tokens)]
+    tokenizer = WordPieceTokenizer(vocabulary, lower_case=False)
+    assert tokenizer.decode([vocabulary.index(token) for token in tokens]) == text
 
 
-def test_without_tensorflow_text_one_line_says_what_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
-    with pytest.raises(ImportError, match="pip install tensorflow-text"):
-        WordPieceTokenizer(SMALL, lower_case=True)
+def test_special_tokens_are_kept_where_they_are_asked_for():
+    tokenizer = WordPieceTokenizer(SMALL, lower_case=False)
+    assert tokenizer.decode([2, 5, 4, 3], skip_special_tokens=False) == "[CLS] a [MASK] [SEP]"
 
 
-def test_the_package_is_imported_without_tensorflow():
-    program = (
-        "import sys; sys.modules['tensorflow'] = sys.modules['tensorflow_text'] = None\n"
-        "import keras_albert.tokenization"
-    )
-    environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PATH": ""}
-    pytest.importorskip("jax")
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env=environment)
+def test_an_id_that_is_not_in_the_vocabulary_is_named():
+    with pytest.raises(InputError, match=r"from 0 to 9\. Received: id=10"):
+        WordPieceTokenizer(SMALL, lower_case=False).decode([5, 10])

@@ -1,0 +1,1 @@
+"""From files to batches: records, features of each task, length-aware pipelines."""
