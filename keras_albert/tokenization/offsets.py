@@ -9,7 +9,11 @@ unknown word is covered as a whole. Everything runs in TensorFlow's graph on who
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from keras_albert.tokenization.normalization import valid_utf8
+
+_WHITE = np.array([chr(code).isspace() for code in range(0x3002)])
 
 
 class CharacterMap:
@@ -92,8 +96,7 @@ def _is_white(codes: Any) -> Any:
     """Whether code points are what str.split takes for white space; nothing above U+3000 is."""
     import tensorflow as tf
 
-    table = [chr(code).isspace() for code in range(0x3002)]
-    return tf.gather(table, tf.minimum(codes, 0x3001))
+    return tf.gather(_WHITE, tf.minimum(codes, 0x3001))
 
 
 def _last_between_words(white: Any) -> Any:

@@ -84,10 +84,12 @@ def join_segments(
     def rows(values: Any) -> Any:
         return tf.RaggedTensor.from_row_lengths(values, row_lengths, validate=False)
 
-    return {
-        "token_ids": rows(tf.gather(token_of, places)),
-        "segment_ids": rows(tf.gather(tf.concat(number_of, 0), places)),
-    }
+    token_ids = tf.gather(token_of, places)
+    if len(segments) == 1:
+        segment_ids = tf.zeros_like(token_ids)
+    else:
+        segment_ids = tf.gather(tf.concat(number_of, 0), places)
+    return {"token_ids": rows(token_ids), "segment_ids": rows(segment_ids)}
 
 
 def _kept(lengths: list[Any], max_length: int) -> list[Any]:

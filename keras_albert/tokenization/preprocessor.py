@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_albert.errors import InputError
 from keras_albert.tokenization.packing import join_segments, pad, windows
-from keras_albert.tokenization.tokenizer import Tokenizer, as_strings
+from keras_albert.tokenization.tokenizer import Tokenizer, as_graph, as_strings
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")
@@ -70,6 +70,7 @@ class Preprocessor(keras.layers.Layer):
         self.truncate = truncate
         self._special = {"cls_id": tokenizer.cls_id, "sep_id": tokenizer.sep_id}
         self._pad_id = tokenizer.pad_id
+        self._graph_of_inputs = as_graph(lambda *segments: self.pad(self.ragged(segments)))
         self.built = True
 
     def ragged(self, texts: Any) -> dict[str, Any]:
@@ -123,7 +124,9 @@ class Preprocessor(keras.layers.Layer):
 
     def call(self, texts: Any) -> dict[str, Any]:
         """`token_ids`, `segment_ids` and `padding_mask`, int32 [batch, length]."""
-        return self.pad(self.ragged(texts))
+        if not self.truncate:  # which says in one line what is wrong, if it is no graph
+            return self.pad(self.ragged(texts))
+        return self._graph_of_inputs(*map(as_strings, as_segments(texts)))
 
     def __call__(self, texts: Any, **_keras: Any) -> dict[str, Any]:
         if any(isinstance(part, keras.KerasTensor) for part in keras.tree.flatten(texts)):

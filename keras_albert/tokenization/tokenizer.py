@@ -1,7 +1,7 @@
 """What both tokenizers are: a Keras layer from strings to token ids, and back."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -46,6 +46,7 @@ class Tokenizer(keras.layers.Layer):
         self._vocabulary = vocabulary
         self.special_tokens = tuple(special_tokens)
         self._special_ids = [vocabulary.special_id(token) for token in self.special_tokens]
+        self._graph_of_spans = as_graph(self._spans_around_special)
         self.built = True
 
     # What a kind of tokenizer brings.
@@ -94,10 +95,7 @@ class Tokenizer(keras.layers.Layer):
             ends count characters of the text (code points; of bytes, those that are UTF-8). See
             `keras_albert.tokenization.offsets`.
         """
-        texts = as_strings(texts)
-        if not self.special_tokens:
-            return self._spans(texts)
-        return self._around_special(texts, self._spans, self._special_ids)
+        return self._graph_of_spans(as_strings(texts))
 
     def tokens(self, texts: Any) -> Any:
         """The tokens of many texts as strings, `tf.RaggedTensor` [batch, (tokens)]."""
@@ -216,6 +214,11 @@ class Tokenizer(keras.layers.Layer):
         """Everything that the tokenizer is made of, the vocabulary included."""
         return super().get_config() | {"special_tokens": list(self.special_tokens)}
 
+    def _spans_around_special(self, texts: Any) -> tuple[Any, Any, Any]:
+        if not self.special_tokens:
+            return self._spans(texts)
+        return self._around_special(texts, self._spans, self._special_ids)
+
     def _around_special(self, texts: Any, cut: Any, values: Sequence[Any]) -> tuple[Any, ...]:
         """Cuts what stands between special tokens, and puts these where they stood.
 
@@ -248,6 +251,28 @@ class Tokenizer(keras.layers.Layer):
                 own = own.with_flat_values(tf.boolean_mask(edge, special))
                 results.append(tf.concat([own, rows], 1) + offset[:, tf.newaxis])
         return tuple(parts.with_flat_values(rows).merge_dims(1, 2) for rows in results)
+
+
+def as_graph(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of strings [batch], compiled to a graph for eager calls: some fifty times faster.
+
+    What comes back is a plain function: Keras would save a compiled one with the layer.
+    """
+    graphs: dict[int, Any] = {}
+
+    def run(*texts: Any) -> Any:
+        import tensorflow as tf
+
+        if not tf.executing_eagerly():
+            return function(*texts)
+        count = len(texts)
+        if count not in graphs:
+            signature = [tf.TensorSpec([None], tf.string)] * count
+            # Without autograph, which wraps our errors in its own.
+            graphs[count] = tf.function(function, signature, autograph=False)
+        return graphs[count](*texts)
+
+    return run
 
 
 def as_strings(texts: Any) -> Any:

@@ -69,14 +69,28 @@ class WordPieceTokenizer(Tokenizer):
         self._suspicious = LONGEST_WORD // max(map(len, pieces))
 
     def _ids(self, texts: Any) -> Any:
-        return self._cut(clean_wordpiece(texts, self.lower_case))[0]
+        import tensorflow as tf
+
+        normalized = clean_wordpiece(texts, self.lower_case)
+        ids = self._pieces.tokenize(normalized)
+        values, splits = tf.cond(
+            self._suspects(normalized, ids),
+            lambda: self._without_long_words(normalized)[::3],
+            lambda: (ids.flat_values, ids.row_splits),
+        )
+        return ids.from_row_splits(values, splits, validate=False)
 
     def _spans(self, texts: Any) -> tuple[Any, Any, Any]:
+        import tensorflow as tf
+
         def clean(texts: Any) -> Any:
             return clean_wordpiece(texts, self.lower_case)
 
         normalized = clean(texts)
-        ids, starts, ends = self._cut(normalized)
+        *values, splits = self._without_long_words(normalized)
+        ids, starts, ends = (
+            tf.RaggedTensor.from_row_splits(flat, splits, validate=False) for flat in values
+        )
         characters = CharacterMap(texts, normalized, clean, single_spaces=False)
         return ids, *characters.spans(starts, ends)
 
@@ -86,44 +100,51 @@ class WordPieceTokenizer(Tokenizer):
         ids = self._ids(texts)
         return ids.with_flat_values(tf.gather(self._strings, ids.flat_values))
 
-    def _cut(self, normalized: Any) -> tuple[Any, Any, Any]:
-        """Ids, and first bytes and ends in the normalized texts."""
+    # The search knows a limit in bytes only. Few texts have a word of so many pieces that it may be
+    # too long in characters; those words become [UNK].
+
+    def _suspects(self, normalized: Any, ids: Any) -> Any:
+        """Whether there may be a word that is too long."""
+        import tensorflow as tf
+
+        def has_many_pieces() -> Any:
+            _, _, pieces = self._words(ids.flat_values)
+            return tf.reduce_any(pieces > self._suspicious)
+
+        has_long_text = tf.reduce_any(tf.strings.length(normalized) > LONGEST_WORD)
+        return tf.cond(has_long_text, has_many_pieces, lambda: tf.constant(False))
+
+    def _words(self, ids: Any) -> tuple[Any, Any, Any]:
+        """Whether each token continues a word; of each word, its first token, and how many."""
+        import tensorflow as tf
+
+        continues = tf.gather(self._continues, ids)
+        heads = tf.where(~continues)[:, 0]
+        nexts = tf.concat([heads[1:], tf.shape(ids, tf.int64)], 0)
+        return continues, heads, nexts[: tf.size(heads)] - heads
+
+    def _without_long_words(self, normalized: Any) -> tuple[Any, Any, Any, Any]:
+        """Ids, first bytes and ends in the normalized texts, all flat, and the rows' splits."""
         import tensorflow as tf
 
         rows = self._pieces.tokenize_with_offsets(normalized)
         splits = rows[0].row_splits
         ids, starts, ends = (values.flat_values for values in rows)
-        # The search knows a limit in bytes only. Few texts have a word of so many pieces that it
-        # may be too long in characters; those words become [UNK].
-        continues = tf.gather(self._continues, ids)
-        heads = tf.where(~continues)[:, 0]
-        nexts = tf.concat([heads[1:], tf.shape(ids, tf.int64)], 0)
-        pieces = nexts[: tf.size(heads)] - heads
-
-        def without_long_words() -> tuple[Any, ...]:
-            row = tf.searchsorted(splits, heads, side="right") - 1
-            first, last = tf.gather(starts, heads), tf.gather(ends, heads + pieces - 1)
-            words = tf.strings.substr(tf.gather(normalized, row), first, last - first)
-            too_long = tf.strings.length(words, unit="UTF8_CHAR") > LONGEST_WORD
-            word = tf.cumsum(tf.cast(~continues, tf.int32)) - 1
-            unknown = tf.gather(too_long, word)
-            stays = ~(continues & unknown)
-            kept = tf.where(stays)[:, 0]
-            counts = tf.concat([[0], tf.cumsum(tf.cast(stays, tf.int64))], 0)
-            return (
-                tf.gather(tf.where(unknown, self.unk_id, ids), kept),
-                tf.gather(starts, kept),
-                tf.gather(tf.where(unknown, tf.gather(last, word), ends), kept),
-                tf.gather(counts, splits),
-            )
-
-        *values, splits = tf.cond(
-            tf.reduce_any(pieces > self._suspicious),
-            without_long_words,
-            lambda: (ids, starts, ends, splits),
-        )
-        return tuple(
-            tf.RaggedTensor.from_row_splits(flat, splits, validate=False) for flat in values
+        continues, heads, pieces = self._words(ids)
+        row = tf.searchsorted(splits, heads, side="right") - 1
+        first, last = tf.gather(starts, heads), tf.gather(ends, heads + pieces - 1)
+        strings = tf.strings.substr(tf.gather(normalized, row), first, last - first)
+        too_long = tf.strings.length(strings, unit="UTF8_CHAR") > LONGEST_WORD
+        word = tf.cumsum(tf.cast(~continues, tf.int32)) - 1
+        unknown = tf.gather(too_long, word)
+        stays = ~(continues & unknown)
+        kept = tf.where(stays)[:, 0]
+        counts = tf.concat([[0], tf.cumsum(tf.cast(stays, tf.int64))], 0)
+        return (
+            tf.gather(tf.where(unknown, self.unk_id, ids), kept),
+            tf.gather(starts, kept),
+            tf.gather(tf.where(unknown, tf.gather(last, word), ends), kept),
+            tf.gather(counts, splits),
         )
 
     def _joined(self, tokens: Sequence[str]) -> str:
