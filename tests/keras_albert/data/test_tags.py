@@ -1,0 +1,48 @@
+import pytest
+
+from keras_albert.data.records import Place
+from keras_albert.data.tags import check_bio
+from keras_albert.errors import InputError
+
+PLACE = Place("train.txt", 7)
+
+
+@pytest.mark.parametrize(
+    "tags", ["", "O", "B-PER", "B-PER I-PER I-PER O B-PER", "B-PER B-PER I-PER", "B-A-B I-A-B"]
+)
+def test_tags_that_chain_are_accepted(tags):
+    check_bio(tags.split(), PLACE)
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        (
+            "O I-PER",
+            "An I- must go on with an entity of its type, and 'O' stands before it, "
+            "at train.txt:7. Received: tag='I-PER', word=2",
+        ),
+        (
+            "B-LOC I-PER",
+            "An I- must go on with an entity of its type, and 'B-LOC' stands before it, "
+            "at train.txt:7. Received: tag='I-PER', word=2",
+        ),
+        (
+            "I-PER",
+            "An I- must go on with an entity of its type, and 'O' stands before it, "
+            "at train.txt:7. Received: tag='I-PER', word=1",
+        ),
+        (
+            "O PER",
+            "A tag must be O, or B- or I- and a type, at train.txt:7. Received: tag='PER', word=2",
+        ),
+        (
+            "B-",
+            "A tag must be O, or B- or I- and a type, at train.txt:7. Received: tag='B-', word=1",
+        ),
+    ],
+)
+def test_tags_that_do_not_chain_are_refused_with_their_place(tags, message):
+    with pytest.raises(InputError) as error:
+        check_bio(tags.split(), PLACE)
+    assert str(error.value) == message
