@@ -1,4 +1,4 @@
-"""Google's checkpoint -> Keras directory, and back."""
+"""A foreign checkpoint -> Keras directory, and back into Google's format."""
 
 import contextlib
 import os
@@ -18,16 +18,14 @@ from keras_albert import __version__
 from keras_albert.directory import (
     DirectoryWeights,
     new_directory,
-    read_files,
     refuse_to_replace,
     replaced_files,
     sha256,
     write_directory,
 )
 from keras_albert.errors import InputError
-from keras_albert.heads import build_model
-from keras_albert.layers.initializers import weights_follow
-from keras_albert.pretrained import assign, default_options, default_task, open_weights
+from keras_albert.pretrained import build_filled, default_options, default_task, open_weights
+from keras_albert.pretrained_text import text_files
 
 Progress = Callable[[int, int, str], None]
 
@@ -50,7 +48,7 @@ def convert(
     progress: Progress | None = None,
     **reading: Any,
 ) -> dict[str, Any]:
-    """Writes a TensorFlow 1 source as a Keras directory, all of its variables included.
+    """Writes a foreign source as a Keras directory, all of its variables included.
 
     Args:
         source: As `keras_albert.load_model` takes it.
@@ -67,24 +65,22 @@ def convert(
         What provenance.json holds, with `task`, `parts`, `fresh` (heads that the source lacks).
 
     Raises:
-        InputError: The source is not whole, not TensorFlow 1, does not match, or lies in `out`,
+        InputError: The source is not whole, converted already, does not match, or lies in `out`,
             whose content is to be replaced.
         FileExistsError: `out` is not empty.
         RuntimeError: The model is not exact; nothing is written.
     """
     refuse_to_replace(out, force)  # before minutes of work, not after
     with open_weights(source, **reading) as (weights, located):
-        if weights.kind != "tf1":
+        if weights.kind == "keras":
             raise InputError(f"{source}: converted already. Received: a Keras directory")
-        _refuse_to_lose(located, out)
+        refuse_to_lose(located, out)
         parity = verify_weights(weights, progress=progress) if verify else None
         if parity is not None and not parity["passed"]:
             raise RuntimeError(f"{source}: the model is not exact\n{render(parity)}")
         task = task or default_task(weights)
-        options = default_options(weights, task)
-        with weights_follow():
-            model = build_model(weights.config, task, dtype=dtype, **options)
-        fresh = assign(model, weights, progress=progress)
+        options = default_options(weights, task) | {"dtype": dtype}
+        model, fresh = build_filled(weights, task, options, progress=progress)
         held = {variable.path for variable in model.weights}
         provenance = _provenance(source, located, weights) | {"parity": parity}
         write_directory(
@@ -94,7 +90,7 @@ def convert(
             task=task,
             task_options=model.task_options,
             unused=((path, weights.read(path)) for path in weights.shapes if path not in held),
-            files=read_files([located.vocabulary_path]),
+            files=text_files(located),
             provenance=provenance,
             force=force,
         )
@@ -138,8 +134,10 @@ def _export(
     weights: DirectoryWeights, target: Path, force: bool, progress: Progress | None
 ) -> dict[str, Any]:
     entries = names_for(weights.config, weights.shapes)
-    original: dict[str, str] = weights.provenance.get("names", {})
-    dtypes: dict[str, str] = weights.provenance.get("dtypes", {})
+    # What came in Hugging Face's layout had other names, and may have had types that are not read.
+    was_google = weights.provenance.get("kind") != "hugging_face"
+    original: dict[str, str] = weights.provenance.get("names", {}) if was_google else {}
+    dtypes: dict[str, str] = weights.provenance.get("dtypes", {}) if was_google else {}
     beside = {
         path.name: path.read_bytes()
         for path in weights.directory.iterdir()
@@ -172,11 +170,11 @@ def _export(
     return {"prefix": str(target), "variables": len(entries), "files": files}
 
 
-def _refuse_to_lose(located: Source, out: str | Path) -> None:
+def refuse_to_lose(located: Source, out: str | Path) -> None:
     """Raises `InputError` where replacing the content of `out` would remove the source."""
     target = Path(out).resolve()
-    for part in (located.name, located.directory, located.config_path, located.vocabulary_path):
-        if part is not None and Path(part).expanduser().resolve().is_relative_to(target):
+    for part in (Path(located.name), located.directory, located.config_path, *located.text_paths):
+        if part.expanduser().resolve().is_relative_to(target):
             raise InputError(
                 "OUT must not hold what is converted, as its content is replaced. "
                 f"Received: out={str(out)!r}, source={located.name!r}"
@@ -185,19 +183,17 @@ def _refuse_to_lose(located: Source, out: str | Path) -> None:
 
 def _provenance(source: str | Path, located: Source, weights: Any) -> dict[str, Any]:
     """Where the weights come from, to the byte."""
-    prefix = Path(str(located.prefix))
-    files = sorted(prefix.parent.glob(f"{prefix.name}.index")) + sorted(
-        prefix.parent.glob(f"{prefix.name}.data-*")
-    )
     claims = weights.plan.claims
+    labels = {} if weights.labels is None else {"labels": list(weights.labels)}
     return {
         "source": str(source),
         "kind": located.kind,
-        "sha256": {path.name: sha256(path) for path in files},
+        "sha256": {path.name: sha256(path) for path in weights.checkpoint.files},
         "versions": _versions(),
         "names": weights.names,
         "dtypes": {claim.path: weights.checkpoint.dtypes[claim.name] for claim in claims},
         "notes": [*weights.warnings, *weights.notes],
+        **labels,
     }
 
 

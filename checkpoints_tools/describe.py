@@ -32,6 +32,7 @@ def describe(source: str | Path, **reading: Any) -> dict[str, Any]:
     """
     with open_weights(source, **reading) as (weights, located):
         config = weights.config
+        checkpoint = located.prefix or located.safetensors_path
         return {
             "source": str(source),
             "kind": located.kind,
@@ -46,7 +47,7 @@ def describe(source: str | Path, **reading: Any) -> dict[str, Any]:
             ],
             "files": {
                 "config": located.config_path.name,
-                "checkpoint": Path(located.prefix).name if located.prefix else None,
+                "checkpoint": None if checkpoint is None else Path(checkpoint).name,
                 "vocabulary": located.vocabulary_path and located.vocabulary_path.name,
                 "data_missing": list(located.data_missing),
             },
@@ -167,8 +168,6 @@ def _variables(weights: Any) -> Any:
         for path, shape in weights.shapes.items():
             yield {"name": path, "shape": list(shape), "claimed_by": path}
         return
-    claimed = {claim.name: claim.path for claim in weights.plan.claims}
-    claimed |= dict.fromkeys(weights.plan.slots, "(optimizer slot)")
-    claimed |= dict.fromkeys(weights.plan.counters, "(training counter)")
+    claimants = weights.plan.claimants()
     for name, shape in weights.checkpoint.shapes.items():
-        yield {"name": name, "shape": list(shape), "claimed_by": claimed[name]}
+        yield {"name": name, "shape": list(shape), "claimed_by": claimants[name]}

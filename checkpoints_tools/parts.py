@@ -18,8 +18,14 @@ SCHEMA_KEY = "keras_albert_schema"  # in the config.json of a converted director
 WEIGHTS_FILE = "model.weights.h5"
 HUB_FILES = ("saved_model.pb", "tfhub_module.pb")
 CONFIG_FILES = "*config*.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"  # Hugging Face's
 VOCABULARY_FILES = ("vocab*.txt", "*.model")
+SAFETENSORS = "*.safetensors"
+SAFETENSORS_INDEX = "*.safetensors.index.json"
+# What frameworks pickle or keep for themselves, as saved beside Hugging Face's configuration.
+UNREAD_WEIGHTS = ("*.bin", "*.bin.index.json", "*.pt", "*.pth", "tf_model.h5", "*.msgpack")
 SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})")
+SAFETENSORS_SHARD = re.compile(r".*-\d{5}-of-\d{5}\.safetensors")
 LISTED_NAMES = 20
 
 
@@ -81,9 +87,13 @@ def fits(name: str, *patterns: str) -> bool:
 
 def listing(names: list[str]) -> str:
     """At most `LISTED_NAMES` names on one line, whatever characters they hold."""
-    shown = [name if name.isprintable() else ascii(name) for name in names[:LISTED_NAMES]]
     more = [f"{len(names) - LISTED_NAMES} more"] if len(names) > LISTED_NAMES else []
-    return ", ".join(shown + more) or "nothing"
+    return ", ".join([*map(shown, names[:LISTED_NAMES]), *more]) or "nothing"
+
+
+def shown(name: str) -> str:
+    """A name that somebody else chose, on one line."""
+    return name if name.isprintable() else ascii(name)
 
 
 def is_hub(directory: Path) -> bool:
@@ -102,7 +112,11 @@ def matters(member: PurePosixPath) -> bool:
         return False
     if member.parent.name == "assets" or SHARD.search(member.name):
         return True
-    return fits(member.name, *VOCABULARY_FILES, *HUB_FILES, "*.json", "*.index", "*.weights.h5")
+    return fits(
+        member.name,
+        *(*VOCABULARY_FILES, *HUB_FILES, SAFETENSORS),
+        *("*.json", "*.index", "*.weights.h5"),
+    )
 
 
 def configuration(
@@ -130,8 +144,11 @@ def configuration(
             f"Beside the checkpoint must lie {wanted}; name one that lies elsewhere with "
             "config_path=."
             if checkpoint_found
-            else f"SOURCE must hold {wanted} and a checkpoint (an .index file)."
+            else f"SOURCE must hold {wanted} and a checkpoint (an .index file, or .safetensors)."
         )
+        types = [repr(o["model_type"]) for o in objects.values() if "model_type" in o]
+        if types:
+            rule += f" Of Hugging Face's models, bert and albert are read, not {listing(types)}."
         raise search.refuse(rule + "".join(faults), folders[-1])
     return next(iter(configs.items()))
 
@@ -176,20 +193,41 @@ def _objects(search: Search, folders: list[Path]) -> tuple[dict[Path, dict[str, 
     return objects, faults
 
 
-def refuse_hugging_face(search: Search, folders: list[Path], *, checkpoint_found: bool) -> None:
-    """Raise InputError for Hugging Face's layout.
+def safetensors(search: Search, directory: Path) -> list[Path]:
+    """The files of a folder that stand for whole weights: an index, or what is no shard."""
+    return [
+        path
+        for path in search.files([directory], SAFETENSORS, SAFETENSORS_INDEX)
+        if not SAFETENSORS_SHARD.fullmatch(path.name)
+    ]
 
-    A TF1 checkpoint beside its files is read where the prefix or the configuration is named.
-    """
-    objects, _ = _objects(search, folders)
-    theirs = any("model_type" in o and SCHEMA_KEY not in o for o in objects.values())
-    weights = search.files(folders[-1:], "*.safetensors")
-    if theirs and (not checkpoint_found or (weights and search.config_path is None)):
-        raise search.refuse(
-            "SOURCE must be in Google's layout or a converted directory; that of Hugging Face "
-            '("model_type" in its configuration) is not read yet.',
-            folders[-1],
+
+def refuse_without_checkpoint(
+    search: Search, directory: Path, config: dict[str, Any]
+) -> InputError:
+    """Return the error that a folder with this configuration has no weights that are read."""
+    if is_hub(directory):
+        return search.refuse("A checkpoint must have variables/variables.index.", directory)
+    if "model_type" not in config:
+        return search.refuse("A checkpoint must have an .index file.", directory)
+    there = [PurePosixPath(name).name for name in search.members]
+    there = there or [entry.name for entry in search.entries(directory)]
+    if any(SAFETENSORS_SHARD.fullmatch(name) for name in there):
+        return search.refuse(
+            "Shards must have their index, model.safetensors.index.json.", directory
         )
+    if any(fits(name, *UNREAD_WEIGHTS) for name in there):
+        return search.refuse(
+            "Weights must be in model.safetensors: unpickling others may run what they say, so "
+            "they are not read; save_pretrained in transformers writes safetensors.",
+            directory,
+        )
+    return search.refuse("A model of Hugging Face's must have model.safetensors.", directory)
+
+
+def tokenizer_config(search: Search, folders: list[Path]) -> Path | None:
+    """Return Hugging Face's settings of the tokenizer, where they lie in the folders."""
+    return next(iter(search.files(folders, TOKENIZER_CONFIG)), None)
 
 
 def vocabulary(search: Search, folders: list[Path], config_path: Path) -> Path | None:

@@ -1,8 +1,9 @@
 """Find the configuration, the checkpoint and the vocabulary that a SOURCE names.
 
-A SOURCE is a folder, a checkpoint prefix, a TF-Hub module, a converted Keras directory, or an
-archive of one of these. Layouts are told apart by the keys of the configuration, not by file
-names. Where a choice would be a guess, there is an error that lists what was found.
+A SOURCE is a folder, a checkpoint prefix, a safetensors file, a TF-Hub module, a converted Keras
+directory, or an archive of one of these. A converted directory is told by the keys of its
+configuration, the others by their weights. Where a choice would be a guess, there is an error that
+lists what was found.
 """
 
 import contextlib
@@ -28,18 +29,20 @@ class Source:
     """Where the parts of a SOURCE lie.
 
     Attributes:
-        kind: "tf1" (a checkpoint of Google's code), "tf_hub" (a TF-Hub module's variables) or
-            "keras" (a converted directory).
+        kind: "tf1" (a checkpoint of Google's code), "tf_hub" (a TF-Hub module's variables),
+            "hugging_face" (safetensors) or "keras" (a converted directory).
         name: what the user gave, for messages.
         directory: the folder that holds the parts; of an archive, the unpacked one, which is
             gone when `locate` ends.
         config_path: the configuration.
-        prefix: the checkpoint without `.index`; None for kind "keras".
+        prefix: the TensorFlow 1 checkpoint without `.index`; None for other kinds.
         vocabulary_path: a vocab*.txt or a SentencePiece .model, None where there is none.
         data_missing: names of the checkpoint's absent .data shards. The index alone is enough
             to plan a conversion; who reads values must complain. Where no shard is there, their
             number is not known, and the one name has question marks.
         notes: one-line remarks on choices that were made.
+        safetensors_path: model.safetensors, or the index of its shards; None for other kinds.
+        tokenizer_config_path: Hugging Face's tokenizer_config.json, where there is one.
     """
 
     kind: str
@@ -50,6 +53,14 @@ class Source:
     vocabulary_path: Path | None
     data_missing: list[str]
     notes: tuple[str, ...] = ()
+    safetensors_path: Path | None = None
+    tokenizer_config_path: Path | None = None
+
+    @property
+    def text_paths(self) -> list[Path]:
+        """The files that say how text becomes token ids, as far as they are there."""
+        paths = (self.vocabulary_path, self.tokenizer_config_path)
+        return [path for path in paths if path is not None]
 
 
 @contextlib.contextmanager
@@ -61,9 +72,10 @@ def locate(
     """Find the parts of a SOURCE; an archive stays unpacked until the context ends.
 
     Args:
-        source: a folder with a configuration and one checkpoint; a checkpoint prefix, also with
-            the suffix of one of its files; a TF-Hub module folder; a converted directory; or a
-            .zip, .tar, .tar.gz or .tgz of such a folder. Nothing is ever downloaded.
+        source: a folder with a configuration and one checkpoint or safetensors file; a
+            checkpoint prefix, also with the suffix of one of its files; a safetensors file or the
+            index of its shards; a TF-Hub module folder; a converted directory; or a .zip, .tar,
+            .tar.gz or .tgz of such a folder. Nothing is ever downloaded.
         config_path: the configuration, where it lies elsewhere or is one of several.
         vocabulary_path: the vocabulary, likewise. Without it and with none beside the
             checkpoint, one beside `config_path` is taken.
@@ -91,6 +103,8 @@ def locate(
         yield _in_folder(search, path)
     elif os.path.isfile(f"{prefix}.index"):
         yield _at_prefix(search, Path(prefix))
+    elif os.path.isfile(path) and parts.fits(path.name, parts.SAFETENSORS, parts.SAFETENSORS_INDEX):
+        yield _at_safetensors(search, path)
     elif os.path.isfile(path) and prefix == str(path):
         _check_archive(search, path)
         with tempfile.TemporaryDirectory(prefix="keras_albert_") as temporary:
@@ -123,17 +137,24 @@ def _in_folder(search: Search, directory: Path) -> Source:
     hub_prefix = directory.joinpath(*HUB_PREFIX)
     if parts.is_hub(directory) and os.path.isfile(f"{hub_prefix}.index"):
         prefixes.append(hub_prefix)
-    parts.refuse_hugging_face(search, folders, checkpoint_found=bool(prefixes))
-    config_path, config = parts.configuration(search, folders, checkpoint_found=bool(prefixes))
+    safetensors = parts.safetensors(search, directory)
+    weights = [*prefixes, *safetensors]
+    config_path, config = parts.configuration(search, folders, checkpoint_found=bool(weights))
     has_weights = os.path.isfile(directory / parts.WEIGHTS_FILE)
-    if parts.SCHEMA_KEY in config and (has_weights or not prefixes):
-        return _converted(search, directory, config_path, prefixes)
-    if not prefixes:
-        index = "variables/variables.index" if parts.is_hub(directory) else "an .index file"
-        raise search.refuse(f"A checkpoint must have {index}.", directory)
-    if len(prefixes) > 1:
-        raise search.ambiguous("checkpoint", prefixes, "give one of these prefixes as SOURCE")
+    if parts.SCHEMA_KEY in config and (has_weights or not weights):
+        return _converted(search, directory, config_path, weights)
+    if not weights:
+        raise parts.refuse_without_checkpoint(search, directory, config)
+    if len(weights) > 1:
+        raise search.ambiguous("checkpoint", weights, "give one of these as SOURCE")
+    if safetensors:
+        return _hugging_face(search, directory, config_path, safetensors[0])
     return _checkpoint(search, directory, config_path, prefixes[0])
+
+
+def _at_safetensors(search: Search, path: Path) -> Source:
+    config_path, _ = parts.configuration(search, [path.parent], checkpoint_found=True)
+    return _hugging_face(search, path.parent, config_path, path)
 
 
 def _at_prefix(search: Search, prefix: Path) -> Source:
@@ -160,11 +181,28 @@ def _checkpoint(search: Search, directory: Path, config_path: Path, prefix: Path
     )
 
 
-def _converted(search: Search, directory: Path, config_path: Path, prefixes: list[Path]) -> Source:
+def _hugging_face(
+    search: Search, directory: Path, config_path: Path, safetensors_path: Path
+) -> Source:
+    return Source(
+        kind="hugging_face",
+        name=search.name,
+        directory=directory,
+        config_path=config_path,
+        prefix=None,
+        vocabulary_path=parts.vocabulary(search, [directory], config_path),
+        data_missing=[],
+        notes=tuple(search.notes),
+        safetensors_path=safetensors_path,
+        tokenizer_config_path=parts.tokenizer_config(search, [directory]),
+    )
+
+
+def _converted(search: Search, directory: Path, config_path: Path, others: list[Path]) -> Source:
     if not os.path.isfile(directory / parts.WEIGHTS_FILE):
         raise search.refuse(f"A converted directory must hold {parts.WEIGHTS_FILE}.", directory)
-    if prefixes:
-        ignored = parts.listing([prefix.name for prefix in prefixes])
+    if others:
+        ignored = parts.listing([path.name for path in others])
         search.notes.append(f"took {parts.WEIGHTS_FILE}, as the configuration says, not {ignored}")
     vocabulary_path = parts.vocabulary(search, [directory], config_path)
     return Source(
@@ -176,6 +214,7 @@ def _converted(search: Search, directory: Path, config_path: Path, prefixes: lis
         vocabulary_path=vocabulary_path,
         data_missing=[],
         notes=tuple(search.notes),
+        tokenizer_config_path=parts.tokenizer_config(search, [directory]),
     )
 
 
@@ -186,8 +225,8 @@ def _check_archive(search: Search, path: Path) -> None:
         raise search.refuse(f"SOURCE must be readable ({error.strerror}).") from error
     if kind is None:
         raise search.refuse(
-            "SOURCE must be a folder, a checkpoint prefix or an archive (.zip, .tar, .tar.gz, "
-            ".tgz), and this file is none; give the folder that holds it."
+            "SOURCE must be a folder, a checkpoint prefix, a safetensors file or an archive (.zip, "
+            ".tar, .tar.gz, .tgz), and this file is none; give the folder that holds it."
         )
 
 

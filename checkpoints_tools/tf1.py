@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
+from checkpoints_tools.foreign import ForeignWeights, check_vocabulary
 from checkpoints_tools.source import Source
-from checkpoints_tools.tables.plan import family_of, make_plan
+from checkpoints_tools.tables import TABLES
+from checkpoints_tools.tables.plan import family_of
 from keras_albert.config import EncoderConfig
 from keras_albert.config_json import read_json
 from keras_albert.errors import InputError
@@ -40,6 +41,9 @@ class Checkpoint:
             ) from error
 
         self.prefix = prefix
+        index = Path(f"{prefix}.index")
+        data = f"{glob.escape(index.stem)}.data-*"
+        self.files = [index, *sorted(index.parent.glob(data))]
         self._errors = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
         self._restore = tf.raw_ops.RestoreV2
         try:
@@ -57,10 +61,6 @@ class Checkpoint:
         self.dtypes: dict[str, str] = {
             name: dtype.name for name, dtype in self._reader.get_variable_to_dtype_map().items()
         }
-
-    def read(self, name: str) -> np.ndarray:
-        """One variable, its checksum verified; see `tensor`."""
-        return np.asarray(self.tensor(name))
 
     def tensor(self, name: str) -> Any:
         """One variable as an eager TensorFlow tensor, its checksum verified.
@@ -84,7 +84,7 @@ class Checkpoint:
             ) from error
 
 
-class TF1Weights:
+class TF1Weights(ForeignWeights):
     """The variables of a TensorFlow 1 source under our paths, read one at a time.
 
     Args:
@@ -107,104 +107,28 @@ class TF1Weights:
         ignore_keys: Iterable[str] = (),
         allow_nonfinite: bool = False,
     ) -> None:
-        if source.prefix is None or source.config_path is None:
+        if source.prefix is None:
             raise InputError(f"{source.name}: not a TensorFlow 1 checkpoint with a configuration")
-        self.source = source
-        self.checkpoint = Checkpoint(source.prefix)
-        self.allow_nonfinite = allow_nonfinite
-        family = family_of(self.checkpoint.shapes)
+        checkpoint = Checkpoint(source.prefix)
+        family = family_of(checkpoint.shapes)
         config = EncoderConfig.from_json(source.config_path, family=family, ignore_keys=ignore_keys)
-        self.warnings = list(_remarks(source, config, overrides or {}))
-        self.notes = list(source.notes)
-        self.config = dataclasses.replace(config, **(overrides or {}))
-        self.plan = make_plan(self.config, self.checkpoint.shapes)
-        self._claims = {claim.path: claim for claim in self.plan.claims}
-        dtypes = {claim.name: self.checkpoint.dtypes[claim.name] for claim in self.plan.claims}
-        if wrong := [f"{name} {dtype}" for name, dtype in dtypes.items() if "float" not in dtype]:
-            raise InputError(f"{source.name}: weights are floats. Received: {', '.join(wrong)}")
-        self.shapes: dict[str, tuple[int, ...]] = {
-            claim.path: claim.our_shape for claim in self.plan.claims
-        }
+        changed = dataclasses.replace(config, **(overrides or {}))
+        super().__init__(source, checkpoint, changed, TABLES, allow_nonfinite)
+        self.warnings.extend(_remarks(source, config, overrides or {}))
         slots = [f"{len(self.plan.slots)} optimizer slots"] if self.plan.slots else []
         if left := slots + list(self.plan.counters):
             self.notes.append(f"left behind: {', '.join(left)}")
         if source.vocabulary_path is not None:
             check_vocabulary(source.vocabulary_path, self.config.vocab_size)
 
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Which parts of the family's table the checkpoint has."""
-        return self.plan.parts
-
-    @property
-    def names(self) -> dict[str, str]:
-        """Our path -> the name in the checkpoint."""
-        return {path: claim.name for path, claim in self._claims.items()}
-
-    def read(self, path: str) -> np.ndarray:
-        """The variable of that path, in our layout; see `value`."""
-        return np.asarray(self.value(path))
-
     def value(self, path: str) -> Any:
-        """The same as a Keras variable takes it without a copy: TensorFlow's copies NumPy arrays.
-
-        Raises:
-            InputError: Damaged data, or values that are not finite.
-        """
+        """The variable of that path; raises `InputError` also where the data is missing."""
         if self.source.data_missing:
             raise InputError(
                 f"{self.source.name}: the checkpoint's data is missing. "
                 f"Received: no {', '.join(self.source.data_missing)}"
             )
-        claim = self._claims[path]
-        tensor = self.checkpoint.tensor(claim.name)
-        array = np.asarray(tensor)
-        if not self.allow_nonfinite:
-            check_finite(array, f"{self.source.name}: {claim.name}")
-        if claim.transposed:
-            return array.T
-        return tensor if keras.backend.backend() == "tensorflow" else array
-
-
-def check_finite(array: np.ndarray, place: str) -> None:
-    """Raises `InputError` for NaN or infinity; no temporary array in the usual case."""
-    # A float64 sum of finite float32 values is finite.
-    if not np.isfinite(np.sum(array, dtype=np.float64)):
-        count = int(np.size(array) - np.isfinite(array).sum())
-        raise InputError(
-            f"{place}: weights must be finite (allow_nonfinite, --allow-nonfinite). "
-            f"Received: {count} values that are NaN or infinite"
-        )
-
-
-def check_vocabulary(path: str | Path, vocab_size: int) -> None:
-    """Raises `InputError` unless the vocabulary file has as many entries as the configuration.
-
-    Counts the lines of a `vocab.txt`, and the pieces of a SentencePiece model.
-    """
-    path = Path(path)
-    if path.suffix == ".model":
-        size = _pieces(path)
-    else:
-        content = path.read_bytes().rstrip(b"\n")
-        size = content.count(b"\n") + bool(content)
-    if size != vocab_size:
-        raise InputError(
-            f"{path}: a vocabulary has as many entries as the configuration's vocab_size. "
-            f"Received: {size} entries, vocab_size={vocab_size}"
-        )
-
-
-def _pieces(path: Path) -> int:
-    import tensorflow as tf
-    import tensorflow_text
-
-    try:
-        return int(tensorflow_text.SentencepieceTokenizer(model=path.read_bytes()).vocab_size())
-    except tf.errors.OpError as error:
-        raise InputError(
-            f"{path}: not a readable SentencePiece model. Received: {path.stat().st_size} bytes"
-        ) from error
+        return super().value(path)
 
 
 def write_checkpoint(prefix: str, variables: Iterable[tuple[str, np.ndarray]]) -> None:
@@ -247,7 +171,6 @@ def _remarks(source: Source, config: EncoderConfig, overrides: Mapping[str, Any]
     if (
         config.family == "albert_zh"
         and "norm_position" not in overrides
-        and source.config_path is not None
         and not read_json(source.config_path).get("ln_type")
     ):
         yield (

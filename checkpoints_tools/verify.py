@@ -12,9 +12,7 @@ from checkpoints_tools import reference
 from checkpoints_tools.tables.plan import names_for
 from keras_albert.config import EncoderConfig
 from keras_albert.encoders import OUTPUTS
-from keras_albert.heads import build_model
-from keras_albert.layers.initializers import weights_follow
-from keras_albert.pretrained import assign, default_options, default_task, open_weights
+from keras_albert.pretrained import build_filled, default_options, default_task, open_weights
 
 TOLERANCE = 1e-5
 
@@ -31,8 +29,8 @@ def verify(
     """Compares the Keras model of a source with Google's graph in NumPy; see `verify_weights`.
 
     Args:
-        source: As `keras_albert.load_model` takes it; a converted directory is read through its
-            name table.
+        source: As `keras_albert.load_model` takes it; what is not Google's goes by Google's names
+            through the name table.
         tolerance: See `verify_weights`.
         progress: Called with (done, total, label).
         **reading: As `keras_albert.pretrained.open_weights` takes it.
@@ -181,9 +179,7 @@ def _run_keras(
     if task != "encoder":
         models.append((task, options))
     for name, settings in models:
-        with weights_follow():
-            model = build_model(weights.config, name, **{**settings, "dtype": "float32"})
-        assign(model, weights)
+        model, _ = build_filled(weights, name, {**settings, "dtype": "float32"})
         wanted = {tensor.name for tensor in model.inputs}
         for result, batch in zip(results, batches, strict=True):
             inputs = {key: value for key, value in batch.items() if key in wanted}

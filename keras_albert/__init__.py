@@ -12,6 +12,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from keras_albert.public import *  # noqa: F403
 
+# `from keras_albert import layers` imports these itself, once `__getattr__` has said no.
+_SUBMODULES = ("activations", "data", "layers", "optimizers", "tokenization")
+
 # The import registers every layer and model with Keras, so that `keras.models.load_model` knows
 # them. The command line alone comes here before Keras is there: it answers --help without it.
 if "checkpoints_tools.launcher" not in sys.modules:
@@ -20,8 +23,7 @@ if "checkpoints_tools.launcher" not in sys.modules:
 
 def __getattr__(name: str) -> Any:
     # Dunder names are asked for by the import system, before there is a public name to give.
-    # So are submodules, which `from keras_albert import layers` imports when this has said no.
-    if not name.startswith("_") and name not in ("activations", "layers", "optimizers"):
+    if not name.startswith("_") and name not in _SUBMODULES:
         public = importlib.import_module("keras_albert.public")
         if name in public.__all__:
             return getattr(public, name)

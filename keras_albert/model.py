@@ -9,8 +9,9 @@ from keras import ops
 
 from keras_albert.config import EncoderConfig
 
-# What other packages call our inputs: Google, TF-Hub, Hugging Face.
-_FOREIGN_INPUTS = {
+# What other packages call our inputs: Google, TF-Hub, Hugging Face. Then what else Google's record
+# files hold, under the names that `data.tfrecords` gives it.
+FOREIGN_NAMES = {
     "input_ids": "token_ids",
     "input_word_ids": "token_ids",
     "input_mask": "padding_mask",
@@ -20,6 +21,13 @@ _FOREIGN_INPUTS = {
     "masked_lm_positions": "masked_positions",
     "mlm_positions": "masked_positions",
     "p_mask": "answer_mask (1 - p_mask)",
+    "label_ids": "labels",
+    "masked_lm_ids": "labels/mlm_logits",
+    "next_sentence_labels": "labels/sentence_relation_logits",
+    "end_positions": "labels/end_logits",
+    "is_impossible": "labels/unanswerable_logits",
+    "masked_lm_weights": "sample_weight/mlm_logits",
+    "is_real_example": "sample_weight",
 }
 
 
@@ -108,9 +116,9 @@ class TransformerModel(keras.Model):
         unknown = [name for name in inputs if name not in names]
         if unknown:
             hints = [
-                f"{name!r} is called {_FOREIGN_INPUTS[name]} here"
+                f"{name!r} is called {FOREIGN_NAMES[name]} here"
                 for name in unknown
-                if name in _FOREIGN_INPUTS
+                if name in FOREIGN_NAMES
             ]
             raise ValueError(
                 f"{self.name} takes the inputs {names}"

@@ -15,6 +15,7 @@ from keras_albert.errors import InputError
 from keras_albert.heads import build_model
 from keras_albert.layers.initializers import weights_follow
 from keras_albert.model import TransformerModel
+from keras_albert.pretrained_text import text_files
 
 if TYPE_CHECKING:
     from checkpoints_tools.source import Source
@@ -36,6 +37,8 @@ class Weights(Protocol):
 
     kind: str
     config: EncoderConfig
+    task: str | None  # what the source says it was made for, and the settings of that
+    task_options: Mapping[str, Any]
     shapes: dict[str, tuple[int, ...]]
     notes: list[str]  # what was chosen or left behind
     warnings: list[str]  # what the reader of this source should decide
@@ -82,8 +85,8 @@ def load_model(
 
     Args:
         source: A folder with configuration, TensorFlow 1 checkpoint and vocabulary; a
-            checkpoint prefix; a .zip or .tar.gz of such a folder; a TF-Hub module folder; a
-            converted directory.
+            checkpoint prefix; a folder in Hugging Face's layout, with safetensors; a .zip or
+            .tar.gz of such a folder; a TF-Hub module folder; a converted directory.
         task: `"encoder"`, `"pretraining"`, `"masked_lm"`, `"classification"`,
             `"token_classification"`, `"question_answering"`, `"question_answering_v2"` or
             `"multiple_choice"`; what the source was made for where it is not given.
@@ -115,16 +118,15 @@ def load_model(
     ) as (weights, located):
         task = task or default_task(weights)
         options = default_options(weights, task, fresh_head) | options
-        with weights_follow():
-            model = build_model(weights.config, task, **options)
-        fresh = assign(model, weights, fresh=set(_HEADS) - {"pool"} if fresh_head else ())
+        heads = set(_HEADS) - {"pool"} if fresh_head else ()
+        model, fresh = build_filled(weights, task, options, fresh=heads)
         for note in weights.notes:
             logging.info("%s: %s", source, note)
         for warning in weights.warnings:
             logging.warning("%s: %s", source, warning)
         for head in fresh:
             logging.warning("%s: the %s starts fresh", source, _HEADS[head])
-        model.files = read_files([located.vocabulary_path])
+        model.files = text_files(located)
     return model
 
 
@@ -180,6 +182,7 @@ def open_weights(
     apply to foreign sources only.
     """
     # Here, because checkpoints_tools may be what imports keras_albert first.
+    from checkpoints_tools.hugging_face import HuggingFaceWeights
     from checkpoints_tools.source import locate
     from checkpoints_tools.tf1 import TF1Weights
 
@@ -194,13 +197,16 @@ def open_weights(
             )
             with contextlib.closing(weights):
                 yield weights, located
+        elif located.kind == "hugging_face":
+            with contextlib.closing(HuggingFaceWeights(located, **reading)) as foreign:
+                yield foreign, located
         else:
             yield TF1Weights(located, **reading), located
 
 
 def default_task(weights: Any) -> str:
-    """What a source was made for: the head that was trained last decides."""
-    if weights.kind == "keras":
+    """What a source says it was made for, or else what the head that was trained last is for."""
+    if weights.task is not None:
         return weights.task
     heads = {path.partition("/")[0] for path in weights.shapes}
     for head, task in (
@@ -217,12 +223,34 @@ def default_task(weights: Any) -> str:
 
 def default_options(weights: Any, task: str, fresh_head: bool = False) -> dict[str, Any]:
     """The settings that the source itself gives for a task."""
-    if weights.kind == "keras" and task == weights.task:
+    if task == weights.task:
         return dict(weights.task_options)
     if task in ("classification", "token_classification") and not fresh_head:
         kernel = weights.shapes.get("classifier/kernel")
         return {"num_labels": kernel[1]} if kernel else {}
     return {}
+
+
+def build_filled(
+    weights: Any,
+    task: str,
+    options: Mapping[str, Any],
+    *,
+    fresh: Iterable[str] = (),
+    progress: Any = None,
+) -> tuple[TransformerModel, list[str]]:
+    """The model of a task with stored weights, and the heads that start fresh; see `assign`.
+
+    Args:
+        weights: Where its variables are read from.
+        task: One of `keras_albert.heads.TASKS`.
+        options: The task's settings and `dtype`.
+        fresh: Heads to start fresh even where the weights have them.
+        progress: Called with (done, total, path).
+    """
+    with weights_follow():
+        model = build_model(weights.config, task, **options)
+    return model, assign(model, weights, fresh=fresh, progress=progress)
 
 
 def assign(

@@ -13,11 +13,12 @@ import keras
 import pytest
 
 import keras_albert
-from checkpoints_tools import convert, verify
+from checkpoints_tools import convert
 from keras_albert import cli, heads, pretrained, quickstart
 from keras_albert.cli import progress
 from keras_albert.cli.convert import TASKS
 from keras_albert.errors import InputError
+from tests.checkpoints_tools.hugging_face_folders import BERT, MADE
 from tests.paths import REFERENCE, ROOT
 
 HEAVY = ("tensorflow", "keras", "numpy", "jax", "h5py", "keras_albert.public")
@@ -254,6 +255,27 @@ def test_a_checkpoint_goes_through_every_command_and_back(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["passed"] is True
 
 
+def test_hugging_faces_layout_goes_through_every_command_and_back(tmp_path, capsys):
+    source, converted, back = MADE / BERT, tmp_path / "out", tmp_path / "back"
+    assert cli.run(["describe", str(source)]) == 0
+    assert "activation gelu, post-LN" in capsys.readouterr().out
+    assert cli.run(["verify", str(source), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["passed"] is True
+    assert cli.run(["convert", str(source), str(converted), "--no-verify"]) == 0
+    assert f"{converted}: pretraining, from embeddings" in capsys.readouterr().out
+    words = ["export", str(converted), str(back), "--format", "hugging_face"]
+    assert cli.run(words) == 0
+    assert f"{back}: BertForPreTraining, " in capsys.readouterr().out
+    assert sorted(path.name for path in back.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+    assert cli.run(words) == 2
+    assert "--force" in capsys.readouterr().err
+    assert cli.run([*words, "--force", "--lower-case"]) == 0
+
+
 def test_what_is_there_is_not_written_over(tmp_path, capsys):
     (tmp_path / "mine").write_text("")
     assert cli.run(["convert", str(REFERENCE / "bert_tiny"), str(tmp_path)]) == 2
@@ -262,11 +284,13 @@ def test_what_is_there_is_not_written_over(tmp_path, capsys):
 
 
 def test_a_model_that_is_not_exact_is_status_1(monkeypatch, capsys):
+    exact = pretrained.assign
+
     def assign(model, weights, **arguments):
-        pretrained.assign(model, weights, **arguments)
+        exact(model, weights, **arguments)
         model.weights[0].assign(1.01 * keras.ops.convert_to_tensor(model.weights[0]))
 
-    monkeypatch.setattr(verify, "assign", assign)
+    monkeypatch.setattr(pretrained, "assign", assign)
     assert cli.run(["verify", str(REFERENCE / "bert_squad")]) == 1
     assert "NOT EXACT" in capsys.readouterr().out
 

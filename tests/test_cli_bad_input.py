@@ -24,6 +24,7 @@ from tests.checkpoints_tools.folders import (
     flip,
     make_folder,
 )
+from tests.checkpoints_tools.hugging_face_folders import make, shard
 from tests.paths import GOLDEN, REFERENCE, ROOT
 
 CASE = "albert_race"  # the smallest
@@ -107,6 +108,23 @@ def zip_with(name, content):
     return make
 
 
+def hugging_face(damage=None, **changes):
+    """A folder in Hugging Face's layout with other keys, and one thing done to it."""
+
+    def build(folder):
+        make(folder, config=changes)
+        if damage is not None:
+            damage(folder)
+        return folder
+
+    return build
+
+
+def without_shard(folder):
+    shard(folder)
+    (folder / "model-00001-of-00002.safetensors").unlink()
+
+
 # What is wrong -> how to make it, and what the line says.
 SOURCES = {
     "data truncated": (truncated(DATA, 30_000), "missing or damaged"),
@@ -148,6 +166,20 @@ SOURCES = {
     "link in an archive": (tar_with("bert/vocab.txt", "/etc/passwd"), "bert/vocab.txt"),
     "bomb": (zip_with("bert/vocab.txt", bytes(20 * 2**20)), "at most 200 times its size"),
     "no archive": (with_config("x"), "is no JSON object"),
+    "safetensors truncated": (
+        hugging_face(lambda folder: os.truncate(folder / "model.safetensors", 9_000)),
+        "model.safetensors: not a readable safetensors file",
+    ),
+    "shard missing": (hugging_face(without_shard), "the index names this file"),
+    "pickled weights": (
+        hugging_face(lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin")),
+        "Weights must be in model.safetensors",
+    ),
+    "another model": (hugging_face(model_type="roberta"), "bert and albert are read"),
+    "relative positions": (
+        hugging_face(position_embedding_type="relative_key"),
+        "position_embedding_type other than 'absolute'",
+    ),
     "nothing": (lambda folder: folder, "neither such a file or folder nor a checkpoint"),
 }
 
@@ -277,11 +309,15 @@ def test_force_does_not_replace_the_source(tmp_path, refused):
     assert everything(tmp_path) == before
 
 
-@pytest.mark.parametrize("command", ["convert", "export"])
+@pytest.mark.parametrize("command", ["convert", "export", "export to Hugging Face"])
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, refused, command):
     words = {
         "convert": ("convert", REFERENCE / CASE, tmp_path / "out", "--no-verify"),
         "export": ("export", DIRECTORY, tmp_path / "out" / "model.ckpt"),
+        "export to Hugging Face": (
+            *("export", REFERENCE / CASE, tmp_path / "out"),
+            *("--format", "hugging_face"),
+        ),
     }[command]
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, before[1]))
@@ -342,6 +378,12 @@ def test_what_is_no_converted_directory_is_not_exported(tmp_path, refused):
     assert "a converted directory has this file" in line
     assert rest == []
     assert not list(tmp_path.iterdir())
+
+
+def test_lower_case_is_nothing_that_googles_files_say(tmp_path, refused):
+    line, rest = refused("export", DIRECTORY, tmp_path / "out", "--no-lower-case")
+    assert "Google's files do not say whether text is lower-cased" in line
+    assert rest == []
 
 
 def test_a_list_of_what_is_missing_keeps_its_place_in_a_process_of_its_own(tmp_path):

@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import re
+import shutil
 import textwrap
 
 import keras
@@ -12,6 +13,8 @@ import pytest
 
 import keras_albert
 from checkpoints_tools import convert
+from keras_albert.tokenization.vocabulary import SPECIAL_TOKENS
+from tests.keras_albert.tokenization.rows import SMALL_MODEL
 from tests.paths import ROOT
 from tests.test_floors import FILES
 
@@ -34,12 +37,18 @@ def examples() -> list:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the examples run: it holds a checkpoint in Google's layout, small but for its name."""
+    """Where the examples run: it holds a checkpoint in Google's layout, small but for its name.
+
+    Beside it lies a SentencePiece model of a few pieces, under the name of ALBERT's.
+    """
     folder = tmp_path_factory.mktemp("docs")
     config = keras_albert.EncoderConfig(
         vocab_size=30522, hidden_dim=8, num_layers=2, num_heads=2, intermediate_dim=16
     )
     keras_albert.save_pretrained(keras_albert.bert_encoder(config), folder / "converted")
+    tokens = [*SPECIAL_TOKENS, *(f"token{index}" for index in range(config.vocab_size - 5))]
+    (folder / "converted" / "vocab.txt").write_text("\n".join(tokens))
+    shutil.copyfile(SMALL_MODEL, folder / "30k-clean.model")
     convert.export(folder / "converted", folder / "uncased_L-12_H-768_A-12" / "bert_model.ckpt")
     return folder
 

@@ -51,12 +51,17 @@ ROOMS = {
     "tables": room(
         5,
         "checkpoints_tools.tables",
+        "checkpoints_tools.foreign",
         "checkpoints_tools.tf1",
+        "checkpoints_tools.hugging_face",
+        "checkpoints_tools.hugging_face_config",
         only=("errors", "config", "source"),
     ),
     # Independent: it shares no code with the layers, nor with the tables that fill them.
     "reference": room(5, "checkpoints_tools.reference", only=("errors", "config")),
-    "pretrained": room(6, "keras_albert.pretrained", "keras_albert.directory"),
+    "pretrained": room(
+        6, "keras_albert.pretrained", "keras_albert.pretrained_text", "keras_albert.directory"
+    ),
     "training": room(7, "keras_albert.training"),
     "tasks": room(8, "keras_albert.tasks"),
     "report": room(9, "keras_albert.report"),
@@ -65,7 +70,11 @@ ROOMS = {
     # It shows the whole job, conversion first.
     "quickstart": room(9, "keras_albert.quickstart", uses=("conversion",)),
     "conversion": room(
-        9, "checkpoints_tools.convert", "checkpoints_tools.verify", "checkpoints_tools.describe"
+        9,
+        "checkpoints_tools.convert",
+        "checkpoints_tools.hugging_face_export",
+        "checkpoints_tools.verify",
+        "checkpoints_tools.describe",
     ),
     # What users import: the public names of all floors. Only the command line imports it back;
     # everything else takes no more of it than the version.

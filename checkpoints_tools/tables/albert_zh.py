@@ -2,6 +2,7 @@
 
 from checkpoints_tools.tables.google_bert import block
 from checkpoints_tools.tables.heads import (
+    HUB_MODULE,
     MASKED_LM,
     POOLED_LAYER_NORM,
     POOLER,
@@ -15,6 +16,7 @@ _BLOCK = "bert/encoder/layer_shared"
 ALBERT_ZH = Table(
     family="albert_zh",
     marks=f"{_BLOCK}/attention/self/query/kernel",
+    renames=HUB_MODULE,
     parts={
         # Tokens are projected first, so everything after them has the encoder's width.
         "embeddings": (

@@ -3,6 +3,7 @@
 from checkpoints_tools.tables.google_bert import EMBEDDINGS
 from checkpoints_tools.tables.heads import (
     ANSWER_SPAN,
+    HUB_MODULE,
     MASKED_LM,
     POOLER,
     SENTENCE_RELATION,
@@ -16,6 +17,7 @@ _PROJECTION = "bert/encoder/embedding_hidden_mapping_in"
 GOOGLE_ALBERT = Table(
     family="albert",
     marks="bert/encoder/transformer/group_0/inner_group_0/attention_1/self/query/kernel",
+    renames=HUB_MODULE,
     parts={
         "embeddings": EMBEDDINGS,
         # Exactly when the widths differ (modeling.py, dense_layer_2d).

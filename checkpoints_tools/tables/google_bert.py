@@ -1,6 +1,12 @@
 """google-research/bert: BERT, multilingual, Chinese, whole-word masking, the miniatures."""
 
-from checkpoints_tools.tables.heads import MASKED_LM, POOLER, SENTENCE_RELATION, TASK_HEADS
+from checkpoints_tools.tables.heads import (
+    HUB_MODULE,
+    MASKED_LM,
+    POOLER,
+    SENTENCE_RELATION,
+    TASK_HEADS,
+)
 from checkpoints_tools.tables.rules import Row, Table
 
 EMBEDDINGS = (
@@ -37,6 +43,7 @@ def block(prefix: str) -> tuple[Row, ...]:
 GOOGLE_BERT = Table(
     family="bert",
     marks="bert/encoder/layer_0/attention/self/query/kernel",
+    renames=HUB_MODULE,
     parts={
         "embeddings": EMBEDDINGS,
         "blocks": block("bert/encoder/layer_{block}"),

@@ -1,6 +1,9 @@
-"""The heads' names, which the families share: cls/…, output_weights, cls/squad/…"""
+"""What Google's families share: the heads' names, cls/…, output_weights, cls/squad/…"""
 
 from checkpoints_tools.tables.rules import Row
+
+# TF-Hub modules, and classifiers fine-tuned from one.
+HUB_MODULE = ((r"^module/", ""),)
 
 POOLER = (
     Row("pool/kernel", "bert/pooler/dense/kernel", "H H"),

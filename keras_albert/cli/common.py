@@ -8,8 +8,9 @@ from typing import Any
 PROGRAM = "keras-albert"
 
 SOURCE_HELP = (
-    "a folder with config, checkpoint and vocabulary; a checkpoint prefix; a .zip or .tar.gz as "
-    "Google publishes it; a TF-Hub module folder; a converted directory"
+    "a folder with config, checkpoint and vocabulary, in Google's or Hugging Face's layout; a "
+    "checkpoint prefix; a .zip or .tar.gz of such a folder; a TF-Hub module folder; a converted "
+    "directory"
 )
 
 # Google's scripts and their flags: https://github.com/google-research/bert, run_classifier.py.
@@ -39,7 +40,7 @@ def add_source_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fa
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="Google's JSON configuration, where it does not lie beside the checkpoint",
+        help="the JSON configuration, where it does not lie beside the checkpoint",
     )
     parser.add_argument(
         "--ignore-config-key",

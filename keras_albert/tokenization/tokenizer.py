@@ -269,7 +269,8 @@ def as_graph(function: Callable[..., Any]) -> Callable[..., Any]:
         if count not in graphs:
             signature = [tf.TensorSpec([None], tf.string)] * count
             # Without autograph, which wraps our errors in its own.
-            graphs[count] = tf.function(function, signature, autograph=False)
+            graph = tf.function(function, signature, autograph=False)
+            graphs[count] = graph.get_concrete_function()
         return graphs[count](*texts)
 
     return run

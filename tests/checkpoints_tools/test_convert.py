@@ -16,7 +16,6 @@ import tensorflow as tf
 
 import keras_albert as ka
 from checkpoints_tools import convert as convert_module
-from checkpoints_tools import verify as verify_module
 from checkpoints_tools.convert import convert, export
 from checkpoints_tools.describe import describe
 from checkpoints_tools.verify import verify
@@ -411,21 +410,24 @@ def test_where_space_cannot_be_reserved_the_conversion_goes_on(tmp_path, monkeyp
     ka.load_model(tmp_path / "out")
 
 
+BUILD, ASSIGN = pretrained.build_model, pretrained.assign
+
+
 def another_weight(model, weights, **arguments):
-    pretrained.assign(model, weights, **arguments)
+    ASSIGN(model, weights, **arguments)
     model.weights[0].assign(1.01 * keras.ops.convert_to_tensor(model.weights[0]))
 
 
 def another_epsilon(config, task, **options):
     fields = config.get_config() | {"layer_norm_epsilon": 1e-2}
-    return convert_module.build_model(ka.EncoderConfig.from_config(fields), task, **options)
+    return BUILD(ka.EncoderConfig.from_config(fields), task, **options)
 
 
 @pytest.mark.parametrize(
     ("name", "stand_in"), [("assign", another_weight), ("build_model", another_epsilon)]
 )
 def test_a_model_that_is_not_exact_is_not_written(tmp_path, monkeypatch, name, stand_in):
-    monkeypatch.setattr(verify_module, name, stand_in)
+    monkeypatch.setattr(pretrained, name, stand_in)
     with pytest.raises(RuntimeError, match="the model is not exact"):
         convert(CHECKPOINTS[CASE][0], tmp_path / "new" / "out")
     assert not list(tmp_path.iterdir())

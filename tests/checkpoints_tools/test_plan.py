@@ -231,7 +231,7 @@ def test_the_embedding_projection_is_there_exactly_when_the_widths_differ(tiny, 
 
 
 def test_a_checkpoint_of_no_known_family_says_what_it_holds():
-    with pytest.raises(InputError, match=r"2 variables, such as \['a', 'transformer/b'\]"):
+    with pytest.raises(InputError, match=r"2 variables, such as \['module/a', 'transformer/b'\]"):
         family_of({"transformer/b": (3,), "module/a": (3,)})
 
 

@@ -47,7 +47,20 @@ CONVERTED = {
     "vocab.txt": "[PAD]",
     "provenance.json": '{"source": "x"}',
 }
-LAYOUTS = {"tf1": CHECKPOINT, "tf_hub": HUB, "keras": CONVERTED}
+HUGGING_FACE = {
+    "config.json": THEIRS,
+    "model.safetensors": "weights",
+    "vocab.txt": "[PAD]",
+    "tokenizer.json": "{}",
+    "tokenizer_config.json": '{"do_lower_case": true}',
+    "config_sentence_transformers.json": '{"model_type": "SentenceTransformer"}',
+}
+LAYOUTS = {
+    "tf1": CHECKPOINT,
+    "tf_hub": HUB,
+    "keras": CONVERTED,
+    "hugging_face": HUGGING_FACE,
+}
 
 
 def fill(folder: Path, files: dict[str, str]) -> Path:
@@ -235,7 +248,7 @@ def test_several_checkpoints_are_listed_and_one_is_named_by_its_prefix(tmp_path:
     for name in ("bert_model.ckpt", "model.ckpt-100", "model.ckpt-200"):
         assert str(tmp_path / name) in message
     assert "there are 3: " in message
-    assert "give one of these prefixes as SOURCE" in message
+    assert "give one of these as SOURCE" in message
     assert located(tmp_path / "model.ckpt-200").prefix == str(tmp_path / "model.ckpt-200")
 
 
@@ -367,26 +380,95 @@ def test_the_configuration_that_is_named_decides_between_layouts(tmp_path: Path)
     assert located(tmp_path, config_path=tmp_path / "bert_config.json").kind == "tf1"
 
 
-@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin", "tf_model.h5"])
-def test_hugging_faces_layout_is_refused_by_its_keys(tmp_path: Path, weights: str) -> None:
-    fill(tmp_path, {"config.json": THEIRS, weights: "", "vocab.txt": ""})
-    assert "Hugging Face" in refusal(tmp_path)
-    distil = fill(tmp_path / "b", {"config.json": '{"model_type": "x", "dim": 8}', weights: ""})
-    assert "not read yet" in refusal(distil)
+# Hugging Face's layout
 
 
-def test_hugging_faces_layout_is_refused_in_an_archive(tmp_path: Path) -> None:
-    path = pack(tmp_path / "a.zip", {"config.json": THEIRS, "model.safetensors": ""}, "bert")
+def test_a_folder_as_hugging_face_publishes_it(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "bert", HUGGING_FACE)
+    assert located(folder) == Source(
+        kind="hugging_face",
+        name=str(folder),
+        directory=folder,
+        config_path=folder / "config.json",
+        prefix=None,
+        vocabulary_path=folder / "vocab.txt",
+        data_missing=[],
+        safetensors_path=folder / "model.safetensors",
+        tokenizer_config_path=folder / "tokenizer_config.json",
+    )
+    assert located(folder).text_paths == [folder / "vocab.txt", folder / "tokenizer_config.json"]
+
+
+def test_the_index_stands_for_the_shards(tmp_path: Path) -> None:
+    index = "model.safetensors.index.json"
+    shards = {f"model-0000{i}-of-00002.safetensors": "" for i in (1, 2)}
+    fill(tmp_path, {"config.json": THEIRS, index: "{}", **shards})
+    assert located(tmp_path).safetensors_path == tmp_path / index
+    (tmp_path / index).unlink()
+    assert "must have their index" in refusal(tmp_path)
+
+
+def test_a_safetensors_file_or_its_index_may_be_the_source(tmp_path: Path) -> None:
+    index = "model.fp16.safetensors.index.json"
+    fill(tmp_path, {**HUGGING_FACE, index: "{}"})
+    message = refusal(tmp_path)
+    assert "SOURCE must name one checkpoint, and there are 2" in message
+    for name in ("model.safetensors", index):
+        found = located(tmp_path / name)
+        assert (found.kind, found.safetensors_path) == ("hugging_face", tmp_path / name)
+        assert found.vocabulary_path == tmp_path / "vocab.txt"
+
+
+def test_a_tokenizer_json_alone_is_no_vocabulary(tmp_path: Path) -> None:
+    files = {name: text for name, text in HUGGING_FACE.items() if name != "vocab.txt"}
+    assert located(fill(tmp_path, files)).vocabulary_path is None
+
+
+def test_two_vocabularies_in_hugging_faces_layout_are_ambiguous(tmp_path: Path) -> None:
+    fill(tmp_path, {**HUGGING_FACE, "spiece.model": ""})
+    assert "give one as vocabulary_path=" in refusal(tmp_path)
+    found = located(tmp_path, vocabulary_path=tmp_path / "spiece.model")
+    assert found.vocabulary_path == tmp_path / "spiece.model"
+
+
+@pytest.mark.parametrize("weights", ["pytorch_model.bin", "tf_model.h5", "flax_model.msgpack"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_weights_that_are_not_safetensors_are_refused_with_the_way_out(
+    tmp_path: Path, weights: str, packed: bool
+) -> None:
+    files = {"config.json": THEIRS, weights: "", "vocab.txt": ""}
+    path = pack(tmp_path / "a.zip", files, "bert") if packed else fill(tmp_path / "a", files)
     message = refusal(path)
-    assert "Hugging Face" in message
-    assert "bert/model.safetensors" in message
+    assert "Weights must be in model.safetensors" in message
+    assert "save_pretrained" in message
+    assert weights in message
+
+
+def test_hugging_faces_configuration_without_weights_says_what_is_missing(tmp_path: Path) -> None:
+    message = refusal(fill(tmp_path, {"config.json": THEIRS}))
+    assert "must have model.safetensors" in message
+
+
+def test_another_model_of_hugging_faces_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, {"config.json": '{"model_type": "distilbert", "dim": 8}'})
+    fill(tmp_path, {"model.safetensors": ""})
+    assert "bert and albert are read, not 'distilbert'" in refusal(tmp_path)
+
+
+def test_hugging_faces_layout_is_found_in_an_archive(tmp_path: Path, temporary: Path) -> None:
+    path = pack(tmp_path / "a.tar.gz", {**HUGGING_FACE, "pytorch_model.bin": "left"}, "bert")
+    with locate(path) as found:
+        assert found.kind == "hugging_face"
+        unpacked = {entry.name for entry in found.directory.iterdir()}
+    assert unpacked == set(HUGGING_FACE)
+    assert not list(temporary.iterdir())
 
 
 def test_googles_checkpoint_among_hugging_faces_files_is_read_when_named(tmp_path: Path) -> None:
     fill(tmp_path, {"config.json": THEIRS, "model.safetensors": "", "model.ckpt.index": ""})
-    assert "Hugging Face" in refusal(tmp_path)
+    assert "there are 2: " in refusal(tmp_path)
     assert located(tmp_path / "model.ckpt").kind == "tf1"
-    assert located(tmp_path, config_path=tmp_path / "config.json").kind == "tf1"
+    assert located(tmp_path / "model.safetensors").kind == "hugging_face"
 
 
 # Vocabularies

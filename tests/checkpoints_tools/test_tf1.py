@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from checkpoints_tools.foreign import check_vocabulary
 from checkpoints_tools.source import locate
-from checkpoints_tools.tf1 import Checkpoint, TF1Weights, check_vocabulary, write_checkpoint
+from checkpoints_tools.tf1 import Checkpoint, TF1Weights, write_checkpoint
 from keras_albert.errors import InputError
 from tests.checkpoints_tools.folders import (
     CHECKPOINTS,
@@ -49,6 +50,10 @@ def refusal(call, *arguments, **options):
     return str(caught.value)
 
 
+def array_of(checkpoint, name):
+    return np.asarray(checkpoint.tensor(name))
+
+
 def weights(folder, **reading):
     with locate(folder) as located:
         return TF1Weights(located, **reading)
@@ -66,7 +71,7 @@ def test_names_shapes_and_dtypes_come_from_the_index_alone(folder, truth):
 
 def test_every_variable_is_read_bit_for_bit(truth):
     checkpoint = Checkpoint(str(CHECKPOINTS[CASE][0]))
-    assert all(same_bits(checkpoint.read(name), array) for name, array in truth.items())
+    assert all(same_bits(array_of(checkpoint, name), array) for name, array in truth.items())
 
 
 def test_variables_come_in_our_layout_under_our_paths(truth):
@@ -90,7 +95,7 @@ def test_a_flipped_byte_in_any_variable_is_found(folder, truth):
         position = content.find(array.tobytes())
         assert position >= 0
         flip(folder / DATA, position + array.nbytes // 2)
-        message = refusal(Checkpoint(str(folder / "model.ckpt")).read, name)
+        message = refusal(Checkpoint(str(folder / "model.ckpt")).tensor, name)
         assert f"the data of {name} is missing or damaged" in message
         (folder / DATA).write_bytes(content)
 
@@ -103,7 +108,7 @@ def test_truncated_data_is_found_in_the_variables_that_it_cuts(folder, truth, ke
     lost = []
     for name, array in truth.items():
         try:
-            assert same_bits(checkpoint.read(name), array)
+            assert same_bits(array_of(checkpoint, name), array)
         except InputError:
             lost.append(name)
     assert lost
@@ -112,7 +117,7 @@ def test_truncated_data_is_found_in_the_variables_that_it_cuts(folder, truth, ke
 
 def test_missing_data_is_named(folder):
     (folder / DATA).unlink()
-    message = refusal(Checkpoint(str(folder / "model.ckpt")).read, WORDS)
+    message = refusal(Checkpoint(str(folder / "model.ckpt")).tensor, WORDS)
     assert f"the data of {WORDS} is missing or damaged" in message
     message = refusal(weights(folder).read, "pool/kernel")
     assert message.endswith("data is missing. Received: no model.ckpt.data-?????-of-?????")
@@ -132,7 +137,7 @@ def test_a_flipped_byte_in_the_index_is_found_or_changes_nothing(folder, truth):
         flip(folder / INDEX, position)
         try:
             checkpoint = Checkpoint(str(folder / "model.ckpt"))
-            found = {name: checkpoint.read(name) for name in checkpoint.shapes}
+            found = {name: array_of(checkpoint, name) for name in checkpoint.shapes}
         except InputError as error:
             assert "\n" not in str(error)
             refused += 1
@@ -216,12 +221,20 @@ def test_a_sentencepiece_model_has_as_many_entries_as_pieces():
     assert refusal(check_vocabulary, path, 421).endswith("420 entries, vocab_size=421")
 
 
-@pytest.mark.parametrize("kept", [0, 1000])
+@pytest.mark.parametrize("kept", [0, 1000, -1])
 def test_a_damaged_sentencepiece_model_is_refused(tmp_path, kept):
     path = tmp_path / "x.model"
     content = (REFERENCE / HUB / "module" / "assets" / "30k-clean.model").read_bytes()
     path.write_bytes(content[:kept])
     assert "not a readable SentencePiece model" in refusal(check_vocabulary, path, 420)
+
+
+@pytest.mark.parametrize("content", [b"\x08\x01", b"\xff" * 20, b"\x0a\x05abc", b"\x02\x00"])
+def test_what_is_no_sentencepiece_model_is_refused(tmp_path, content):
+    path = tmp_path / "x.model"
+    path.write_bytes(content)
+    message = refusal(check_vocabulary, path, 420)
+    assert message.endswith(f"not a readable SentencePiece model. Received: {len(content)} bytes")
 
 
 def test_a_checkpoint_with_another_vocabulary_is_refused(tmp_path):

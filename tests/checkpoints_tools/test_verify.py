@@ -138,19 +138,22 @@ def test_a_task_without_what_it_needs_is_refused_in_one_line(tmp_path):
 # A wrong graph
 
 
+BUILD, ASSIGN = pretrained.build_model, pretrained.assign
+
+
 def other_activation(config, task, **options):
     fields = config.get_config() | {"activation": "gelu"}
-    return pretrained.build_model(ka.EncoderConfig.from_config(fields), task, **options)
+    return BUILD(ka.EncoderConfig.from_config(fields), task, **options)
 
 
 def other_weight(model, weights, **arguments):
-    pretrained.assign(model, weights, **arguments)
+    ASSIGN(model, weights, **arguments)
     bias = next(v for v in model.weights if v.path.endswith("output/bias"))
     bias.assign(1.01 * bias)  # not plus a constant, which the LayerNorm after it takes away
 
 
 def one_nan(model, weights, **arguments):
-    pretrained.assign(model, weights, **arguments)
+    ASSIGN(model, weights, **arguments)
     model.weights[0].assign(keras.ops.full(model.weights[0].shape, np.nan))
 
 
@@ -159,7 +162,7 @@ def one_nan(model, weights, **arguments):
     [("build_model", other_activation), ("assign", other_weight), ("assign", one_nan)],
 )
 def test_a_wrong_graph_is_found_and_named(monkeypatch, name, stand_in):
-    monkeypatch.setattr(verify_module, name, stand_in)
+    monkeypatch.setattr(pretrained, name, stand_in)
     found = verify(REFERENCE / "bert_classifier")
     assert not found["passed"]
     assert not found["outputs"]["sequence_output"]["passed"]
