@@ -16,11 +16,11 @@ from absl import flags, logging
 from absl.flags import argparse_flags
 
 from keras_albert import __version__
-from keras_albert.cli import convert, describe, export, quickstart, verify
+from keras_albert.cli import convert, describe, export, quickstart, tokenize, verify
 from keras_albert.cli.common import PROGRAM, HelpFormatter
 from keras_albert.errors import InputError
 
-COMMANDS = (quickstart, describe, convert, export, verify)
+COMMANDS = (quickstart, describe, convert, export, verify, tokenize)
 
 
 class _Parser(argparse_flags.ArgumentParser):

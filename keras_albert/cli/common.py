@@ -19,7 +19,8 @@ Coming from Google's scripts:
   --init_checkpoint                         SOURCE, the checkpoint prefix
   --bert_config_file, --albert_config_file  --config
   --vocab_file, --spm_model_file            found beside the checkpoint{vocabulary}
-  --do_lower_case, --max_seq_length         no flags: they are the text's, not the weights'
+  --do_lower_case                           --[no-]lower-case of tokenize, fit and predict
+  --max_seq_length                          --max-length of the same
 """
 
 

@@ -31,12 +31,15 @@ class Progress:
         self._label: str | None = None
         self._started = self._shown = 0.0
 
-    def __call__(self, done: int, total: int, label: str) -> None:
-        """Shows that `done` of `total` units of the work called `label` are done."""
+    def __call__(self, done: int, total: int | None, label: str) -> None:
+        """Shows that `done` of `total` units of the work called `label` are done.
+
+        Where nobody knows the total, it is None, and there is no time left to tell.
+        """
         now = time.monotonic()
         if label != self._label:
             self._label, self._started, self._shown = label, now, now
-        finished = done >= total
+        finished = total is not None and done >= total
         if now - self._shown < self._interval and not (finished and self._terminal):
             return
         self._shown = now
@@ -48,9 +51,11 @@ class Progress:
         else:
             logging.info("%s", text)
 
-    def _text(self, done: int, total: int, label: str, seconds: float) -> str:
-        text = f"{label}: {done}/{total} {self._unit}"
+    def _text(self, done: int, total: int | None, label: str, seconds: float) -> str:
+        text = f"{label}: {done}{'' if total is None else f'/{total}'} {self._unit}"
         if done and seconds > 0:
             rate = done / seconds
-            text += f", {rate:.3g}/s, {(total - done) / rate:.0f} s left"
+            text += f", {rate:.3g}/s"
+            if total is not None:
+                text += f", {(total - done) / rate:.0f} s left"
         return text
