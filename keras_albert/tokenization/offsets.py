@@ -28,10 +28,17 @@ class CharacterMap:
         clean: The clean-up, of any strings; where `single_spaces`, without that of white space.
         single_spaces: Whether the clean-up made every stretch of white space one space, and
             removed it at both ends.
+        kept: Which characters of the cleaned-up texts are in `normalized`, flat; all by default.
     """
 
     def __init__(
-        self, texts: Any, normalized: Any, clean: Callable[[Any], Any], *, single_spaces: bool
+        self,
+        texts: Any,
+        normalized: Any,
+        clean: Callable[[Any], Any],
+        *,
+        single_spaces: bool,
+        kept: Any = None,
     ):
         import tensorflow as tf
 
@@ -41,10 +48,12 @@ class CharacterMap:
         counts = tf.gather(tf.strings.length(clean(alone), unit="UTF8_CHAR"), which)
         if single_spaces:
             white = _is_white(codes.flat_values)
-            kept = _last_between_words(codes.with_flat_values(white))
-            counts = tf.where(white, tf.cast(kept, counts.dtype), counts)
+            spaces = _last_between_words(codes.with_flat_values(white))
+            counts = tf.where(white, tf.cast(spaces, counts.dtype), counts)
         position = tf.ragged.range(codes.row_lengths(), dtype=tf.int64).flat_values
         self._source = tf.gather(position, _repeated(counts))
+        if kept is not None:
+            self._source = tf.boolean_mask(self._source, kept)
 
         result, starts = tf.strings.unicode_decode_with_offsets(normalized, "UTF-8")
         tf.debugging.assert_equal(tf.size(self._source), tf.size(result.flat_values))

@@ -13,6 +13,7 @@ from keras_albert.errors import InputError
 from keras_albert.tokenization.normalization import clean_sentencepiece, valid_utf8
 from keras_albert.tokenization.offsets import CharacterMap
 from keras_albert.tokenization.tokenizer import Tokenizer, require_tensorflow_text
+from keras_albert.tokenization.unknown_runs import shorten
 from keras_albert.tokenization.vocabulary import Vocabulary
 
 # What SentencePiece writes for the space before a word.
@@ -27,6 +28,7 @@ class SentencePieceTokenizer(Tokenizer):
     with `lower_case`, lower case. Then SentencePiece's unigram model cuts the text; a comma at the
     end of a piece behind a digit becomes a piece of its own, and what stands before it is cut
     anew. An offset leaves out the space that a piece's mark stands for; a lone mark's is empty.
+    In a text of more than 16 KB, a token of unknown characters shows the first and the last only.
 
     Source: google-research/albert, tokenization.py, `preprocess_text` and `encode_pieces`.
 
@@ -84,12 +86,13 @@ class SentencePieceTokenizer(Tokenizer):
         return clean_sentencepiece(texts, self.lower_case, self.remove_space)
 
     def _ids(self, texts: Any) -> Any:
-        return self._commas.ids(self._search.tokenize(self.normalized(texts)))
+        searched, _ = self._searched(self.normalized(texts))
+        return self._commas.ids(self._search.tokenize(searched))
 
     def _spans(self, texts: Any) -> tuple[Any, Any, Any]:
-        normalized = self.normalized(texts)
-        ids, starts, ends = self._search.tokenize_with_offsets(normalized)
-        ids, starts, ends = self._commas.spans(ids, starts, ends)
+        searched, kept = self._searched(self.normalized(texts))
+        rows = self._search.tokenize_with_offsets(searched)
+        ids, starts, ends = self._commas.spans(*rows)
 
         def clean(texts: Any) -> Any:
             if not self.clean_up:
@@ -97,13 +100,23 @@ class SentencePieceTokenizer(Tokenizer):
             return clean_sentencepiece(texts, self.lower_case, remove_space=False)
 
         single_spaces = self.clean_up and self.remove_space
-        characters = CharacterMap(texts, normalized, clean, single_spaces=single_spaces)
+        characters = CharacterMap(texts, searched, clean, single_spaces=single_spaces, kept=kept)
         return ids, *characters.spans(starts, ends)
 
     def _tokens(self, texts: Any) -> Any:
-        normalized = self.normalized(texts)
-        ids, surfaces = self._search.tokenize(normalized), self._surfaces.tokenize(normalized)
+        searched, _ = self._searched(self.normalized(texts))
+        ids, surfaces = self._search.tokenize(searched), self._surfaces.tokenize(searched)
         return self._commas.tokens(ids, surfaces)
+
+    def _searched(self, normalized: Any) -> tuple[Any, Any]:
+        """What SentencePiece is given of the texts, and which of their characters these are."""
+        import tensorflow as tf
+
+        def is_known(characters: Any) -> Any:
+            is_unknown = self._search.tokenize(characters) == self.unk_id
+            return ~tf.reduce_any(is_unknown, axis=1)
+
+        return shorten(normalized, is_known)
 
     def _joined(self, tokens: Sequence[str]) -> str:
         return "".join(tokens).replace(MARK, " ").strip()

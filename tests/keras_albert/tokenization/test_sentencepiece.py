@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_albert.errors import InputError
-from keras_albert.tokenization import SentencePieceTokenizer
+from keras_albert.tokenization import SentencePieceTokenizer, unknown_runs
 from tests.keras_albert.tokenization.rows import SMALL_MODEL, albert_tokenizer, read_rows
 from tests.paths import SHARED, needs_shared
 
@@ -125,3 +125,17 @@ def test_a_file_that_is_no_model_is_refused_in_one_line(content, tmp_path):
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(InputError, match=r"Received: path='.*nowhere.model' \(No such file"):
         SentencePieceTokenizer(tmp_path / "nowhere.model")
+
+
+def test_leaving_out_the_middle_of_unknown_stretches_changes_no_id_and_no_offset(monkeypatch):
+    rows = read_rows(CASES if SHARED.is_dir() else "tokenizer_albert/hard_clean_up.jsonl.gz")
+    texts = [row["text"] for row in rows] + ["a" + "中文字" * 9 + "b 가각" + "\0" * 5]
+
+    def spans():
+        tokenizer = albert_tokenizer.__wrapped__() if SHARED.is_dir() else None
+        tokenizer = tokenizer or SentencePieceTokenizer(SMALL_MODEL)
+        return [part.to_list() for part in tokenizer.spans(texts)]
+
+    whole = spans()
+    monkeypatch.setattr(unknown_runs, "LONG_TEXT", -1)
+    assert spans() == whole
