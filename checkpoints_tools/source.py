@@ -42,7 +42,7 @@ class Source:
             number is not known, and the one name has question marks.
         notes: one-line remarks on choices that were made.
         safetensors_path: model.safetensors, or the index of its shards; None for other kinds.
-        tokenizer_config_path: Hugging Face's tokenizer_config.json, where there is one.
+        tokenizer_config_path: a tokenizer_config.json as Hugging Face has it, where there is one.
     """
 
     kind: str
@@ -178,6 +178,7 @@ def _checkpoint(search: Search, directory: Path, config_path: Path, prefix: Path
         vocabulary_path=vocabulary_path,
         data_missing=parts.missing_shards(search, prefix),
         notes=tuple(search.notes),
+        tokenizer_config_path=parts.tokenizer_config(search, folders),
     )
 
 

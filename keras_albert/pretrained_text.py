@@ -151,7 +151,7 @@ def _text(
 
     path = Path(source)
     if path.suffix in (".txt", ".model") and path.is_file():
-        cased = named_cased(path.absolute())
+        cased = named_cased(path.name, path.absolute().parent.name)
         yield _Text(path, None, None, not cased, "by its name" if cased else "the default")
         return
     with locate(source, config_path, vocabulary_path) as located:
@@ -177,7 +177,8 @@ def _casing(located: Any) -> tuple[bool, str]:
                 )
         if isinstance(settings.get("do_lower_case"), bool):
             return settings["do_lower_case"], f"by {located.tokenizer_config_path.name}"
-    if named_cased(Path(located.name).absolute(), located.prefix):
+    # Of a folder, of an archive and the folder in it, of a prefix the folder that it is in.
+    if named_cased(Path(located.name).absolute().name, located.directory.name):
         return False, "by its name"
     return True, "the default"
 
@@ -218,7 +219,7 @@ def _tokenizer(
             lower_case,
             special_tokens=special_tokens,
         )
-    if text.config is not None and tokenizer.vocab_size > text.config.vocab_size:
+    if text.config is not None and tokenizer.vocab_size != text.config.vocab_size:
         raise InputError(
             f"{text.vocabulary}: a vocabulary has as many entries as the configuration's "
             f"vocab_size. Received: {tokenizer.vocab_size} entries, "

@@ -33,6 +33,13 @@ PLAN = (
     "::test_missing_unclaimed_and_misshapen_variables_are_listed_with_shapes",
 )
 REFERENCE = ("tests/checkpoints_tools/test_reference.py",)
+_TEXT = "tests/keras_albert/tokenization"
+OFFSETS = (f"{_TEXT}/test_offsets.py",)
+WORD_PIECE = (f"{_TEXT}/test_wordpiece.py",)
+SENTENCE_PIECE = (f"{_TEXT}/test_sentencepiece.py",)
+PACKING = (f"{_TEXT}/test_packing.py",)
+FEATURES = ("tests/keras_albert/data/features",)
+HUGGING_FACE = ("tests/checkpoints_tools/test_hugging_face.py",)
 
 _ATTENTION = "keras_albert/layers/multi_head_attention.py"
 _BLOCK = "keras_albert/layers/block.py"
@@ -381,5 +388,61 @@ MUTANTS = (
         "remaining = 1.0 - ops.minimum(step - self.warmup_steps, self.total_steps) "
         "/ self.total_steps",
         SCHEDULES,
+    ),
+    Mutant(
+        "tensorflow-text's NFKC for Google's NFD",
+        "keras_albert/tokenization/normalization.py",
+        'texts = _decomposed(lowered(texts), "NFD")',
+        'texts = _decomposed(lowered(texts), "NFKC")',
+        OFFSETS,
+    ),
+    Mutant(
+        "lower-casing follows the locale",
+        "keras_albert/tokenization/normalization.py",
+        'tf.strings.lower(tf.strings.lower(texts), encoding="utf-8")',
+        'tf.strings.lower(texts, encoding="utf-8")',
+        WORD_PIECE,
+    ),
+    Mutant(
+        "ALBERT keeps its accents",
+        "keras_albert/tokenization/normalization.py",
+        'tf.strings.regex_replace(_decomposed(texts, "NFKD"), _combining(), "")',
+        '_decomposed(texts, "NFKD")',
+        SENTENCE_PIECE,
+    ),
+    Mutant(
+        "a word's limit in bytes",
+        "keras_albert/tokenization/wordpiece.py",
+        "max_bytes_per_word=4 * LONGEST_WORD",
+        "max_bytes_per_word=LONGEST_WORD",
+        WORD_PIECE,
+    ),
+    Mutant(
+        "an offset ends before its last character",
+        "keras_albert/tokenization/offsets.py",
+        "tf.gather(self._word_source, last) + 1",
+        "tf.gather(self._word_source, last)",
+        OFFSETS,
+    ),
+    Mutant(
+        "of equally long segments the first is cut",
+        "keras_albert/tokenization/packing.py",
+        "    for index, length in enumerate(lengths):\n        more",
+        "    for index, length in list(enumerate(lengths))[::-1]:\n        more",
+        PACKING,
+    ),
+    Mutant(
+        "Hugging Face's gelu read as the tanh approximation",
+        "checkpoints_tools/hugging_face_config.py",
+        '"gelu": "gelu",',
+        '"gelu": "gelu_tanh",',
+        HUGGING_FACE,
+    ),
+    Mutant(
+        "max context without the length's bonus",
+        "keras_albert/data/features/windows.py",
+        "0.01",
+        "0.0",
+        FEATURES,
     ),
 )

@@ -1,8 +1,6 @@
 """Whether a checkpoint's texts are lower-cased, as far as its name tells."""
 
-import os
 import re
-from pathlib import PurePath
 
 _CASED = re.compile(r"(?<![a-z])cased(?![a-z])")
 # google-research/bert, tokenization.py, validate_case_matches_checkpoint: folders and their case.
@@ -18,10 +16,9 @@ _GOOGLES = {
 }
 
 
-def named_cased(*names: str | os.PathLike[str] | None) -> bool:
-    """Whether one of these paths has a folder or file that is called cased, multi_cased, …"""
-    parts = (part for name in names if name is not None for part in PurePath(name).parts[-2:])
-    return any(_CASED.search(part.lower()) for part in parts)
+def named_cased(*names: str) -> bool:
+    """Whether one of these names of folders or files is called cased, multi_cased, …"""
+    return any(_CASED.search(name.lower()) for name in names)
 
 
 def case_complaint(lower_case: bool, checkpoint: str | None) -> str | None:
