@@ -1,4 +1,4 @@
-"""What a benchmark's numbers were measured on."""
+"""What a benchmark's numbers were measured on, and how much memory this process takes."""
 
 import importlib.metadata
 import os
@@ -20,3 +20,12 @@ def versions(*packages: str) -> dict[str, str]:
     """Python's version, and those of the installed packages."""
     installed = {package: importlib.metadata.version(package) for package in packages}
     return {"python": platform.python_version(), **installed}
+
+
+def memory_kb(field: str) -> int:
+    """Resident memory of this process, now (VmRSS) or at its highest (VmHWM).
+
+    Not getrusage's: that begins with what the parent held when it started this process.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(dict(line.split(":", 1) for line in status.splitlines())[field].split()[0])

@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from _machine import machine, memory_kb
+
 NAME = "bert-base-uncased"
 
 
@@ -86,15 +88,6 @@ def measure(what: str, folder: Path) -> None:
     print(json.dumps({"seconds": seconds, "idle_kb": idle, "peak_kb": peak}))
 
 
-def memory_kb(field: str) -> int:
-    """Resident memory of this process, now (VmRSS) or at its highest (VmHWM).
-
-    Not getrusage's: that begins with what the parent held when it started this process.
-    """
-    status = Path("/proc/self/status").read_text()
-    return int(dict(line.split(":", 1) for line in status.splitlines())[field].split()[0])
-
-
 def run(what: str, folder: Path) -> dict:
     """`measure` in a fresh process."""
     command = [sys.executable, __file__, "--measure", what, "--folder", str(folder)]
@@ -112,8 +105,6 @@ def main() -> None:
     if args.measure:
         measure(args.measure, args.folder)
         return
-
-    from _machine import machine
 
     top = Path(tempfile.mkdtemp(dir=args.folder))
     try:

@@ -10,7 +10,6 @@ of each, by 0.6 points. `--google-order` is for comparing accuracies with it.
 """
 
 import argparse
-import csv
 import json
 import statistics
 import time
@@ -19,10 +18,12 @@ from typing import Any
 
 from _machine import machine, versions
 
+from keras_albert.data.batching import length_batches
+from keras_albert.data.readers import read_records
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+ALL = slice(None)
 STRIDE = 6
-# As many batches are filled together from shuffled rows, by length, and put in random order.
-WINDOW = 100
 GOOGLE_SHUFFLE = 100
 
 
@@ -47,56 +48,24 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read(path: Path) -> tuple[list[str], list[int]]:
+def read(path: Path, rows: slice = ALL) -> tuple[list[str], dict[str, list[int]]]:
     """Sentences and labels of a file of SST-2."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
-    return [text for _, text in rows], [int(label) for label, _ in rows]
+    records = list(read_records(path, "text"))[rows]
+    labels = [int(record.label) for record in records]
+    return [record.texts[0] for record in records], {"logits": labels}
 
 
-def dataset(
-    texts: list[str],
-    labels: list[int],
-    tokenizer: Any,
-    options: argparse.Namespace,
-    seed: int | None = None,
-) -> Any:
-    """Batches of rows of like length; with a seed, in another random order every epoch."""
+def training(data: Any, options: argparse.Namespace, seed: int, **batching: Any) -> Any:
+    """Batches in another random order every epoch."""
+    if not options.google_order:
+        return length_batches(data, options.batch_size, shuffle=True, seed=seed, **batching)
     import tensorflow as tf
 
-    from keras_albert.tokenization import pack
-
-    def inputs(token_ids: Any) -> dict[str, Any]:
-        return pack(
-            token_ids,
-            cls_id=tokenizer.cls_id,
-            sep_id=tokenizer.sep_id,
-            pad_id=tokenizer.pad_id,
-            max_length=options.max_length,
-            multiple_of=options.multiple_of,
-        )
-
-    def batches(texts: Any, labels: Any) -> Any:
-        token_ids = tokenizer.token_ids(texts)
-        order = tf.data.Dataset.from_tensor_slices(tf.argsort(token_ids.row_lengths()))
-        order = order.batch(options.batch_size)
-        if seed is not None:
-            order = order.shuffle(WINDOW, seed=seed)
-        return order.map(
-            lambda rows: (inputs(tf.gather(token_ids, rows)), {"logits": tf.gather(labels, rows)})
-        )
-
-    whole, rest = divmod(len(texts), options.batch_size)
-    steps = whole + bool(rest)
-    window, shuffled = WINDOW, len(texts)
-    if options.google_order and seed is not None:
-        # Google drops what does not fill a batch.
-        steps, window, shuffled = whole, 1, GOOGLE_SHUFFLE
-    data = tf.data.Dataset.from_tensor_slices((texts, labels))
-    if seed is not None:
-        data = data.shuffle(shuffled, seed=seed)
-    data = data.batch(window * options.batch_size).flat_map(batches).take(steps)
-    return data.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+    # Google drops what does not fill a batch.
+    steps = len(data[0]) // options.batch_size
+    data = tf.data.Dataset.from_tensor_slices(data).shuffle(GOOGLE_SHUFFLE, seed=seed)
+    data = length_batches(data, options.batch_size, window=1, remainder="drop", **batching)
+    return data.apply(tf.data.experimental.assert_cardinality(steps))
 
 
 def run(options: argparse.Namespace, train: Any, dev: Any, seed: int) -> dict[str, float]:
@@ -104,12 +73,14 @@ def run(options: argparse.Namespace, train: Any, dev: Any, seed: int) -> dict[st
     import keras
 
     import keras_albert as ka
-    from keras_albert.tokenization import WordPieceTokenizer
 
     keras.utils.set_random_seed(seed)
     model = ka.load_model(options.source, task="classification", num_labels=2, dtype=options.dtype)
-    tokenizer = WordPieceTokenizer(options.source / "vocab.txt", lower_case=True)
-    train_data = dataset(*train, tokenizer, options, seed=seed)
+    batching = {
+        "preprocess": ka.load_preprocessor(options.source, options.max_length),
+        "multiple_of": options.multiple_of,
+    }
+    train_data = training(train, options, seed, **batching)
     steps = options.epochs * len(train_data)
     schedule = ka.optimizers.PolynomialDecayWithWarmup(
         options.learning_rate, total_steps=steps, warmup_steps=steps // 10
@@ -125,7 +96,8 @@ def run(options: argparse.Namespace, train: Any, dev: Any, seed: int) -> dict[st
     model.fit(train_data, epochs=options.epochs, shuffle=False, verbose=0)
     seconds = time.perf_counter() - start
     start = time.perf_counter()
-    scores = model.evaluate(dataset(*dev, tokenizer, options), return_dict=True, verbose=0)
+    dev_data = length_batches(dev, options.batch_size, **batching)
+    scores = model.evaluate(dev_data, return_dict=True, verbose=0)
     return {
         "accuracy": 100 * scores["accuracy"],
         "seconds": seconds,
@@ -139,13 +111,11 @@ def main() -> None:
         missing = [str(p) for p in (options.source, options.data) if not p.is_dir()]
         print(json.dumps({"benchmark": "finetune_sst2", "skipped": f"there is no {missing}"}))
         return
-    texts, labels = read(options.data / "train.tsv")
-    if options.rows != "all":
-        chosen = slice(0, STRIDE * int(options.rows), STRIDE)
-        texts, labels = texts[chosen], labels[chosen]
+    rows = ALL if options.rows == "all" else slice(0, STRIDE * int(options.rows), STRIDE)
+    train = read(options.data / "train.tsv", rows)
     dev = read(options.data / "dev.tsv")
     seeds = range(options.seed, options.seed + options.runs)
-    runs = [run(options, (texts, labels), dev, seed) for seed in seeds]
+    runs = [run(options, train, dev, seed) for seed in seeds]
     accuracies = [result["accuracy"] for result in runs]
     seconds = statistics.median(result["seconds"] for result in runs)
     print(
@@ -155,14 +125,14 @@ def main() -> None:
                 "source": options.source.name,
                 "dtype": options.dtype,
                 "order": "google" if options.google_order else "buckets",
-                "rows": len(texts),
+                "rows": len(train[0]),
                 "epochs": options.epochs,
                 "dev_rows": len(dev[0]),
                 "accuracies": [round(accuracy, 2) for accuracy in accuracies],
                 "accuracy_mean": round(statistics.mean(accuracies), 2),
                 "accuracy_sd": round(statistics.stdev(accuracies), 2) if len(runs) > 1 else None,
                 "seconds": round(seconds, 2),
-                "rows_per_second": round(len(texts) * options.epochs / seconds, 1),
+                "rows_per_second": round(len(train[0]) * options.epochs / seconds, 1),
                 "evaluation_seconds": round(
                     statistics.median(result["evaluation_seconds"] for result in runs), 2
                 ),

@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from _machine import machine, memory_kb, versions
+
 BLOCK_ROWS = 100_000
 
 
@@ -38,8 +40,6 @@ def write_table(path: Path, gigabytes: float) -> int:
 
 def measure(path: str) -> None:
     """Reads the file in this process and prints seconds, rows and memory as JSON."""
-    from convert_bert_base import memory_kb
-
     from keras_albert.data.readers import read_records
 
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew: imports are not in it
@@ -61,8 +61,6 @@ def main() -> None:
     if args.measure:
         measure(args.measure)
         return
-
-    from _machine import machine, versions
 
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         path = Path(folder) / "table.tsv"

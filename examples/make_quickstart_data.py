@@ -20,6 +20,7 @@ import numpy as np
 
 import keras_albert as ka
 from checkpoints_tools.convert import export
+from keras_albert.data.readers import read_records
 from keras_albert.heads import build_model
 from keras_albert.tokenization import WordPieceTokenizer, pack
 
@@ -34,9 +35,9 @@ LENGTH, PREDICTIONS, IGNORED = 48, 7, -1
 def read(folder: Path, name: str) -> list[tuple[float, str]]:
     """(rating, text) of one of VADER's files."""
     (path,) = folder.glob(f"{name}*_GroundTruth.txt")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t") for line in lines]
-    return [(float(rating), " ".join(text.split())) for _, rating, text in rows]
+    columns = {"label": 1, "label_type": "number", "text": 2}
+    records = read_records(path, "text", format="tsv", **columns)
+    return [(record.label, " ".join(record.texts[0].split())) for record in records]
 
 
 def write_reviews(rows: list[tuple[float, str]]) -> None:
@@ -56,8 +57,9 @@ def write_reviews(rows: list[tuple[float, str]]) -> None:
 def part_of_vocabulary(full: Path, texts: list[str]) -> list[str]:
     """Special tokens, every single character in use, and the most frequent pieces."""
     tokenizer = WordPieceTokenizer(full, lower_case=True)
-    counts = collections.Counter(token for text in texts for token in tokenizer.tokenize(text))
-    used = [token for token, _ in counts.most_common() if token not in SPECIAL]
+    counts = collections.Counter(tokenizer.token_ids(texts).flat_values.numpy().tolist())
+    used = tokenizer.tokens_of(index for index, _ in counts.most_common())
+    used = [token for token in used if token not in SPECIAL]
     characters = sorted({character for token in used for character in token if character != "#"})
     single = [*characters, *(f"##{character}" for character in characters)]
     single = [token for token in single if token in tokenizer.vocabulary]

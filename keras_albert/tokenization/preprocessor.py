@@ -7,7 +7,8 @@ import numpy as np
 
 from keras_albert.errors import InputError
 from keras_albert.tokenization.packing import join_segments, pad, windows
-from keras_albert.tokenization.tokenizer import Tokenizer, as_graph, as_strings
+from keras_albert.tokenization.strings import as_graph, as_strings
+from keras_albert.tokenization.tokenizer import Tokenizer
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")

@@ -12,7 +12,8 @@ import numpy as np
 from keras_albert.errors import InputError
 from keras_albert.tokenization.normalization import clean_sentencepiece, valid_utf8
 from keras_albert.tokenization.offsets import CharacterMap
-from keras_albert.tokenization.tokenizer import Tokenizer, require_tensorflow_text
+from keras_albert.tokenization.strings import require_tensorflow_text
+from keras_albert.tokenization.tokenizer import Tokenizer
 from keras_albert.tokenization.unknown_runs import shorten
 from keras_albert.tokenization.vocabulary import Vocabulary
 

@@ -1,17 +1,15 @@
 """What both tokenizers are: a Keras layer from strings to token ids, and back."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
 
 from keras_albert.errors import InputError
 from keras_albert.tokenization.normalization import valid_utf8
+from keras_albert.tokenization.strings import NO_CHARACTER, as_graph, as_strings
 from keras_albert.tokenization.vocabulary import Vocabulary
-
-# In the place of half a surrogate pair, which UTF-8 cannot hold: a character that both kinds drop.
-_NO_CHARACTER = "\x01"
 
 
 class Encoding(NamedTuple):
@@ -232,7 +230,7 @@ class Tokenizer(keras.layers.Layer):
 
         pattern = "|".join(re.escape(token) for token in self.special_tokens)
         # The split would end at a NUL.
-        texts = tf.strings.regex_replace(valid_utf8(texts), r"\x{0}", _NO_CHARACTER)
+        texts = tf.strings.regex_replace(valid_utf8(texts), r"\x{0}", NO_CHARACTER)
         parts, starts, _ = tensorflow_text.regex_split_with_offsets(texts, pattern, pattern)
         flat = parts.flat_values
         same = flat[:, tf.newaxis] == [list(self.special_tokens)]
@@ -251,70 +249,3 @@ class Tokenizer(keras.layers.Layer):
                 own = own.with_flat_values(tf.boolean_mask(edge, special))
                 results.append(tf.concat([own, rows], 1) + offset[:, tf.newaxis])
         return tuple(parts.with_flat_values(rows).merge_dims(1, 2) for rows in results)
-
-
-def as_graph(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of strings [batch], compiled to a graph for eager calls: some fifty times faster.
-
-    What comes back is a plain function: Keras would save a compiled one with the layer.
-    """
-    graphs: dict[int, Any] = {}
-
-    def run(*texts: Any) -> Any:
-        import tensorflow as tf
-
-        if not tf.executing_eagerly():
-            return function(*texts)
-        count = len(texts)
-        if count not in graphs:
-            signature = [tf.TensorSpec([None], tf.string)] * count
-            # Without autograph, which wraps our errors in its own.
-            graph = tf.function(function, signature, autograph=False)
-            graphs[count] = graph.get_concrete_function()
-        return graphs[count](*texts)
-
-    return run
-
-
-def as_strings(texts: Any) -> Any:
-    """Texts as a string tensor [batch].
-
-    Raises:
-        InputError: They are not strings.
-    """
-    import tensorflow as tf
-
-    if isinstance(texts, str | bytes):
-        raise InputError(f"Texts are a batch; one text is [text]. Received: texts={texts[:60]!r}")
-    if not tf.is_tensor(texts):
-        texts = [encoded(text) for text in texts]
-        # An empty list would be one of floats.
-        texts = tf.constant(texts, tf.string, shape=[len(texts)])
-    if texts.dtype != tf.string:
-        raise InputError(f"Texts are strings. Received: dtype={texts.dtype.name}")
-    return texts
-
-
-def encoded(text: Any) -> bytes:
-    """A text in UTF-8; half a surrogate pair becomes a character that the tokenizers drop."""
-    if isinstance(text, bytes):
-        return text
-    if not isinstance(text, str):
-        raise InputError(f"Texts are strings. Received: {text!r:.60} ({type(text).__name__})")
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        return re.sub("[\ud800-\udfff]", _NO_CHARACTER, text).encode("utf-8")
-
-
-def require_tensorflow_text() -> None:
-    """Raises `ImportError`, in a line that says what to do, where tensorflow-text is missing."""
-    try:
-        import tensorflow  # noqa: F401
-        import tensorflow_text  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "Tokenization needs the tensorflow-text of TensorFlow's minor version: "
-            "pip install tensorflow-text; elsewhere, `keras-albert tokenize --to FILE.tfrecord` "
-            "makes files that need none"
-        ) from error

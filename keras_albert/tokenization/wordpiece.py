@@ -9,7 +9,8 @@ import numpy as np
 
 from keras_albert.tokenization.normalization import can_be_pieces, clean_wordpiece
 from keras_albert.tokenization.offsets import CharacterMap
-from keras_albert.tokenization.tokenizer import Tokenizer, require_tensorflow_text
+from keras_albert.tokenization.strings import require_tensorflow_text
+from keras_albert.tokenization.tokenizer import Tokenizer
 from keras_albert.tokenization.vocabulary import Vocabulary, load_vocabulary
 
 # Google's limit, in characters: a longer word is unknown. No character has more than 4 bytes.

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_albert.data.features.answer_rules import Pairs, Results, Rules, best_indices, rules_of
 from keras_albert.data.features.questions import QuestionFeatures
-from keras_albert.data.readers.messages import bad
+from keras_albert.data.messages import bad
 from keras_albert.data.records import QuestionRecord
 from keras_albert.errors import InputError
 

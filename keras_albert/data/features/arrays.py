@@ -1,10 +1,17 @@
-"""What the features of all tasks share: rows to batches, and how long a row may be."""
+"""What the features of all tasks share: tokens of texts, batches of rows, the length of a row."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_albert.errors import InputError
+
+
+def token_rows(texts: Sequence[str], tokenizer: Any) -> list[np.ndarray]:
+    """The ids of each text, int32 [tokens], all tokenized in one call."""
+    ids = tokenizer.token_ids(texts)
+    return np.split(ids.flat_values.numpy(), ids.row_limits().numpy())[:-1]
 
 
 def padded_batch(

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from keras_albert.data.features.alignment import Alignment, align, nearest
+from keras_albert.data.features.arrays import token_rows
 from keras_albert.data.records import Answer
 from keras_albert.tokenization.normalization import clean_sentencepiece
-from keras_albert.tokenization.tokenizer import as_strings
+from keras_albert.tokenization.strings import as_strings
 
 # SentencePiece's mark for a space.
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
@@ -53,11 +54,9 @@ class PieceContext:
 def piece_contexts(texts: Sequence[str], tokenizer: Any) -> list[PieceContext | None]:
     """The contexts of texts, all tokenized in one call; None for one that cannot be aligned."""
     rows = tokenizer.tokens(texts).to_list()
-    ids = tokenizer.token_ids(texts)
-    rows_of_ids = np.split(ids.flat_values.numpy(), ids.row_limits()[:-1])
     alone = _cleaned_alone(sorted(set("".join(texts))), tokenizer)
     contexts: list[PieceContext | None] = []
-    for text, row, token_ids in zip(texts, rows, rows_of_ids, strict=True):
+    for text, row, token_ids in zip(texts, rows, token_rows(texts, tokenizer), strict=True):
         tokens = [token.decode("utf-8").replace(_SPACE, " ") for token in row]
         alignment = align(text, "".join(tokens), alone)
         contexts.append(alignment and PieceContext(text, token_ids, tokens, alignment))

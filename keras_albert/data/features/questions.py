@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from absl import logging
 
-from keras_albert.data.features.arrays import check_max_length, padded_batch
+from keras_albert.data.features.arrays import check_max_length, padded_batch, token_rows
 from keras_albert.data.features.piece_context import piece_contexts
 from keras_albert.data.features.windows import Window, max_context, windows
 from keras_albert.data.features.word_context import word_contexts
-from keras_albert.data.readers.messages import bad
+from keras_albert.data.messages import bad
 from keras_albert.data.records import Answer, QuestionRecord
 from keras_albert.errors import InputError
 from keras_albert.tokenization import SentencePieceTokenizer, WordPieceTokenizer
@@ -126,7 +126,7 @@ def question_features(
     view = _view(tokenizer)
     texts = list(dict.fromkeys(record.context for record in records))
     contexts = dict(zip(texts, view.contexts(texts, tokenizer), strict=True))
-    questions = _token_rows([record.question for record in records], tokenizer)
+    questions = token_rows([record.question for record in records], tokenizer)
     spans: list[tuple[int, int] | None] = [_NOWHERE] * len(records)
     if training:
         spans = _answer_spans(records, contexts, tokenizer)
@@ -225,18 +225,12 @@ def _view(tokenizer: Any) -> _View:
     raise InputError(f"tokenizer must be a {names}. Received: {type(tokenizer).__name__}")
 
 
-def _token_rows(texts: Sequence[str], tokenizer: Any) -> list[np.ndarray]:
-    """The ids of each text, tokenized in one call."""
-    ids = tokenizer.token_ids(texts)
-    return np.split(ids.flat_values.numpy(), ids.row_limits().numpy())[:-1]
-
-
 def _answer_spans(
     records: Sequence[QuestionRecord], contexts: Mapping[str, Context | None], tokenizer: Any
 ) -> list[tuple[int, int] | None]:
     """First and last token of each record's answer in its context; None where it is not found."""
     answers = [None if record.is_impossible else _answer(record) for record in records]
-    rows = iter(_token_rows([answer.text for answer in answers if answer], tokenizer))
+    rows = iter(token_rows([answer.text for answer in answers if answer], tokenizer))
     spans: list[tuple[int, int] | None] = []
     for record, answer in zip(records, answers, strict=True):
         if answer:

@@ -6,7 +6,7 @@ import string
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import NamedTuple
 
-from keras_albert.data.readers.messages import bad
+from keras_albert.data.messages import bad
 from keras_albert.data.records import QuestionRecord
 from keras_albert.errors import InputError
 

@@ -11,7 +11,7 @@ import numpy as np
 from keras_albert.data.features.word_pieces import WordPieces
 from keras_albert.data.records import Answer
 from keras_albert.tokenization.normalization import clean_wordpiece
-from keras_albert.tokenization.tokenizer import as_strings
+from keras_albert.tokenization.strings import as_strings
 
 # What separates words in Google's reader; a no-break space, say, stays inside of one.
 _WORD = re.compile("[^ \t\r\n\u202f]+")

@@ -9,8 +9,8 @@ from absl import logging
 
 from keras_albert.data.features.arrays import check_max_length
 from keras_albert.data.features.word_pieces import WordPieces
+from keras_albert.data.messages import bad
 from keras_albert.data.padding import IGNORED
-from keras_albert.data.readers.messages import bad
 from keras_albert.data.records import WordsRecord
 from keras_albert.errors import InputError
 

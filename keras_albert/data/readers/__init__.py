@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, overload
 
+from keras_albert.data.messages import bad
 from keras_albert.data.readers.choices import read_choice_lines, read_choices
 from keras_albert.data.readers.json_lines import read_text_lines
-from keras_albert.data.readers.messages import bad
 from keras_albert.data.readers.questions import read_question_lines, read_questions
 from keras_albert.data.readers.tables import csv_rows, read_table, read_text, tsv_rows
 from keras_albert.data.readers.text_file import TextFile

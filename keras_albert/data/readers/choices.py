@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_albert.data.messages import bad
 from keras_albert.data.readers.json_lines import objects
 from keras_albert.data.readers.json_values import Lines, Object, parse
-from keras_albert.data.readers.messages import bad
 from keras_albert.data.readers.text_file import TextFile
 from keras_albert.data.records import ChoiceRecord
 from keras_albert.errors import InputError

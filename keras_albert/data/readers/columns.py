@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from keras_albert.data.readers.messages import bad, listed
+from keras_albert.data.messages import bad, listed
 from keras_albert.data.records import Place
 from keras_albert.errors import InputError
 

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from keras_albert.data.readers.messages import bad, listed, shown
+from keras_albert.data.messages import bad, listed, shown
 from keras_albert.data.records import Place
 from keras_albert.errors import InputError
 

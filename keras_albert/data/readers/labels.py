@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 
-from keras_albert.data.readers.messages import bad
+from keras_albert.data.messages import bad
 from keras_albert.data.records import Place
 from keras_albert.errors import InputError
 

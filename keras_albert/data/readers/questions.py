@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from keras_albert.data.messages import bad
 from keras_albert.data.readers.json_lines import objects
 from keras_albert.data.readers.json_values import Lines, Object, parse
-from keras_albert.data.readers.messages import bad
 from keras_albert.data.readers.text_file import TextFile
 from keras_albert.data.records import Answer, Place, QuestionRecord
 from keras_albert.errors import InputError

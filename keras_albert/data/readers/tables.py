@@ -10,10 +10,10 @@ import csv
 import itertools
 from collections.abc import Callable, Iterator
 
+from keras_albert.data.messages import bad
 from keras_albert.data.readers import columns
 from keras_albert.data.readers.columns import Columns, Named, NamedLabel
 from keras_albert.data.readers.labels import Labels
-from keras_albert.data.readers.messages import bad
 from keras_albert.data.readers.text_file import TextFile
 from keras_albert.data.records import TextRecord
 from keras_albert.errors import InputError

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
-from keras_albert.data.readers.messages import bad
+from keras_albert.data.messages import bad
 from keras_albert.data.records import Place
 from keras_albert.errors import InputError
 

@@ -1,12 +1,11 @@
 """Tagged words: CoNLL's column files, JSON Lines, and plain text without tags."""
 
-import bisect
 import itertools
 import re
 from collections.abc import Iterator, Sequence
 
+from keras_albert.data.messages import bad
 from keras_albert.data.readers.json_lines import objects
-from keras_albert.data.readers.messages import bad
 from keras_albert.data.readers.text_file import TextFile
 from keras_albert.data.records import Place, WordsRecord
 from keras_albert.data.tags import check_bio
@@ -91,9 +90,7 @@ def read_tagged_lines(file: TextFile, *, tag_scheme: str = "bio") -> Iterator[Wo
                 tags = line.texts("tags", "ner_tags") if tagged else None
                 if tags is not None and len(tags) != len(words):
                     raise line.wrong(f"must have as many tags as words, {len(words)}", tags)
-                yield WordsRecord(
-                    words, _chained(tags, tag_scheme, [line.place] * len(words)), line.place
-                )
+                yield WordsRecord(words, _chained(tags, tag_scheme, line.place), line.place)
             except InputError as error:
                 file.report(error)
 
@@ -110,19 +107,23 @@ def _sentence(
     file: TextFile, lines: list[tuple[int, list[str]]], columns: dict[str, int], tag_scheme: str
 ) -> Iterator[WordsRecord]:
     """The sentence, unless its tags are wrong."""
+    numbers = [line for line, _ in lines]
     words = tuple(cells[columns["word"]] for _, cells in lines)
     tags = tuple(cells[columns["tag"]] for _, cells in lines) if "tag" in columns else None
-    places = [file.place(line) for line, _ in lines]
+    place = file.place(numbers[0])
     try:
-        yield WordsRecord(words, _chained(tags, tag_scheme, places), places[0])
+        yield WordsRecord(words, _chained(tags, tag_scheme, place, numbers), place)
     except InputError as error:
         file.report(error)
 
 
 def _chained(
-    tags: tuple[str, ...] | None, tag_scheme: str, places: Sequence[Place]
+    tags: tuple[str, ...] | None,
+    tag_scheme: str,
+    place: Place,
+    lines: Sequence[int] | None = None,
 ) -> tuple[str, ...] | None:
-    """The tags in BIO, checked; as they stand for "none". `places` has one for each tag."""
+    """The tags in BIO, checked at `place` or `lines`; as they stand for "none"."""
     if tags is None or tag_scheme == "none":
         return tags
     if tag_scheme == "iob1":
@@ -131,20 +132,8 @@ def _chained(
             f"B-{tag[2:]}" if tag.startswith("I-") and last[2:] != tag[2:] else tag
             for last, tag in zip(before, tags, strict=False)
         )
-    if not _chain(tags):
-        # The shortest beginning that does not chain ends with the tag to blame.
-        ends = range(1, len(tags))
-        end = 1 + bisect.bisect_left(ends, True, key=lambda end: not _chain(tags[:end]))
-        check_bio(tags[:end], places[end - 1])
+    check_bio(tags, place, lines)
     return tags
-
-
-def _chain(tags: tuple[str, ...]) -> bool:
-    try:
-        check_bio(tags, Place("", 0))
-    except InputError:
-        return False
-    return True
 
 
 def _check_scheme(tag_scheme: str) -> None:

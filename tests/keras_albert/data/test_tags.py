@@ -46,3 +46,21 @@ def test_tags_that_do_not_chain_are_refused_with_their_place(tags, message):
     with pytest.raises(InputError) as error:
         check_bio(tags.split(), PLACE)
     assert str(error.value) == message
+
+
+def test_a_bad_tag_is_named_by_its_own_line():
+    with pytest.raises(InputError) as error:
+        check_bio(["O", "B-PER", "I-LOC"], PLACE, [7, 8, 10])
+    assert str(error.value) == (
+        "An I- must go on with an entity of its type, and 'B-PER' stands before it, "
+        "at train.txt:10. Received: tag='I-LOC', word=3"
+    )
+
+
+def test_names_that_cannot_be_printed_are_escaped_and_long_tags_are_cut():
+    with pytest.raises(InputError) as error:
+        check_bio(["B-\n" + "x" * 100, "I-a"], Place("a\nb.txt", 1))
+    message = str(error.value)
+    assert message.isprintable()
+    assert "at a\\nb.txt:1. Received: tag='I-a', word=2" in message
+    assert "'B-\\n" + "x" * 77 + "'… stands before it" in message

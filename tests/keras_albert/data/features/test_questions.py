@@ -1,4 +1,3 @@
-import functools
 import logging
 
 import numpy as np
@@ -12,26 +11,17 @@ from keras_albert.data.features import (
 )
 from keras_albert.data.records import Answer, Place, QuestionRecord
 from keras_albert.errors import InputError
-from keras_albert.tokenization import SentencePieceTokenizer, WordPieceTokenizer
 from tests.keras_albert.data.features.reference import FEATURES, RUNS, load, questions, run_of
-from tests.paths import REFERENCE, needs_shared
+from tests.keras_albert.data.features.tokenizers import sentencepiece, wordpiece_of
+from tests.paths import needs_shared
 
 MARK = "\N{LOWER ONE EIGHTH BLOCK}"
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["who", "?", "was", "born", "in", "18", "##95", "-", "43", "(", ")", ".", "john", "smith"]
-VOCABULARY = [*SPECIAL, *WORDS, "the", "year", "a", "b", "c", "d"]
 CONTEXT = "John Smith (1895-1843)\u00a0was born.\n\u200b the  year"
 
 
-@functools.cache
 def wordpiece():
-    return WordPieceTokenizer(VOCABULARY, lower_case=True)
-
-
-@functools.cache
-def sentencepiece():
-    path = REFERENCE / "albert_hub/module/assets/30k-clean.model"
-    return SentencePieceTokenizer(path, lower_case=True)
+    return wordpiece_of(*WORDS, "the", "year", "a", "b", "c", "d")
 
 
 def asked(context=CONTEXT, *answers, question="who ?", impossible=False):
@@ -271,9 +261,7 @@ def test_albert_leaves_out_an_answer_of_which_nothing_is_left():
 
 
 def test_without_clean_up_characters_are_their_own():
-    path = REFERENCE / "albert_hub/module/assets/30k-clean.model"
-    tokenizer = SentencePieceTokenizer(path, clean_up=False)
-    [window] = question_features([asked("The city")], tokenizer)
+    [window] = question_features([asked("The city")], sentencepiece(clean_up=False))
     assert window.context.text(0, len(window.context.token_ids) - 1) == "The city"
 
 

@@ -1,4 +1,3 @@
-import functools
 import logging
 
 import numpy as np
@@ -8,17 +7,16 @@ from keras_albert.data.features import padded_batch, word_features, word_rows, w
 from keras_albert.data.padding import IGNORED
 from keras_albert.data.records import Place, WordsRecord
 from keras_albert.errors import InputError
-from keras_albert.tokenization import SentencePieceTokenizer, WordPieceTokenizer
+from keras_albert.tokenization import WordPieceTokenizer
 from tests.keras_albert.data.features.reference import load
+from tests.keras_albert.data.features.tokenizers import sentencepiece, wordpiece_of
 from tests.paths import REFERENCE, SHARED, needs_shared
 
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LABELS = ["O", "B-PER", "I-PER"]
 
 
-@functools.cache
 def tokenizer():
-    return WordPieceTokenizer([*SPECIAL, "a", "b", "##b", "##c", "-"], lower_case=True)
+    return wordpiece_of("a", "b", "##b", "##c", "-")
 
 
 def sentence(words, tags=None):
@@ -94,10 +92,8 @@ def test_a_word_with_too_many_pieces_keeps_the_first():
 
 
 def test_words_are_pieces_with_their_mark_in_sentencepiece():
-    path = REFERENCE / "albert_hub/module/assets/30k-clean.model"
-    pieces = SentencePieceTokenizer(path, lower_case=True)
-    [row] = word_features([sentence("The City")], pieces)
-    assert pieces.tokens_of(row.token_ids[row.first_pieces]) == [
+    [row] = word_features([sentence("The City")], sentencepiece())
+    assert sentencepiece().tokens_of(row.token_ids[row.first_pieces]) == [
         "\N{LOWER ONE EIGHTH BLOCK}the",
         "\N{LOWER ONE EIGHTH BLOCK}city",
     ]

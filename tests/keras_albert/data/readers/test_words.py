@@ -47,7 +47,7 @@ def test_tags_of_the_original_conll_become_bio(tmp_path):
 
 def test_tags_that_do_not_chain_are_refused_by_line(tmp_path):
     path = write(tmp_path, "a.conll", "a O\nb O\n\nc O\nd B-LOC\ne I-ORG\n")
-    assert f"{path}:6" in refusal(path, "words")
+    assert f"{path}:6. Received: tag='I-ORG', word=3" in refusal(path, "words")
     records, errors = tolerant(path, "words")
     assert (len(records), len(errors)) == (1, 1)
     untagged = write(tmp_path, "b.conll", CONLL)
