@@ -21,13 +21,15 @@ CASES = {
     "albert_hub": ("bd", False),
     "albert_race": ("b", True),
     "albert_squad_v2": ("b", True),
-    "albert_tiny": ("d", False),
+    "albert_tiny": ("b", False),
     "albert_zh_postln": ("d", False),
     "albert_zh_preln": ("b", True),
     "bert_classifier": ("d", False),
     "bert_squad": ("b", True),
     "bert_tiny": ("bd", False),
 }
+# Five steps of training on input case b, as losses, norms and lengths of the changes.
+TRAINING = {"albert_tiny": ("training_lamb_poly",), "bert_tiny": ("training_sparse_norm",)}
 OPTIMIZERS = (
     "index",
     "adamw_constant",
@@ -50,7 +52,9 @@ def main() -> None:
             shutil.copyfile(path, target / "optimizers" / path.name)
     for case, (input_cases, with_gradients) in CASES.items():
         for path in sorted((source / case).rglob("*")):
-            if not path.is_file() or path.suffix == ".meta" or path.name.startswith("training"):
+            if not path.is_file() or path.suffix == ".meta":
+                continue
+            if path.name.startswith("training") and path.stem not in TRAINING.get(case, ()):
                 continue
             if path.name == "gradients.npz" and not with_gradients:
                 continue

@@ -1,6 +1,5 @@
 """AdamW exactly as Google trained BERT."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_albert.errors import InputError
+from keras_albert.optimizers.base import found, patterns
 from keras_albert.optimizers.compiled import CompiledUpdate
 
 
@@ -25,6 +25,8 @@ class AdamW(CompiledUpdate):
     1e-6, gathered rows of a table are summed before they are squared, and what is exempt from decay
     is found in the variable's whole path. Every row of an embedding table moves in every step.
     BERT also clips the gradients' global norm: that is Keras' `global_clipnorm=1.0`.
+    With `gradient_accumulation_steps` the schedule and the average of `use_ema` count updates of
+    the weights, where Keras' own optimizers count batches.
 
     Source: google-research/bert, optimization.py, `AdamWeightDecayOptimizer`.
 
@@ -36,11 +38,22 @@ class AdamW(CompiledUpdate):
         epsilon: Added to the root of v, not under it.
         decay_exclusions: Regular expressions (Google's `exclude_from_weight_decay`). A variable
             whose path one of them finds, anywhere in it, is not decayed.
+        rate_multipliers: (regular expression, factor) pairs, as `layer_wise_rates` makes them. A
+            variable's rate r is the learning rate times the factor of the first expression that
+            its path contains; 1 without one.
+        norm_of_gathered_rows: Take the norm for `global_clipnorm` as Google's code does on CPU and
+            GPU: over the rows gathered from a table, each by itself. By default, and on the TPUs
+            that BERT and ALBERT were trained on, the rows of one id are summed first. The two
+            differ in fine-tuning alone, where nothing else uses the token table.
         name: Name of the optimizer.
         **kwargs: Keras' other optimizer arguments: `clipnorm`, `global_clipnorm`, `use_ema`, …
 
     Raises:
-        InputError: if `decay_exclusions` is a string, or `weight_decay` is negative.
+        InputError: if `decay_exclusions` is no list of regular expressions, `weight_decay` is
+            negative, `rate_multipliers` holds anything but pairs with a factor of at least 0,
+            `norm_of_gathered_rows` comes without `global_clipnorm`, with accumulation, with
+            `loss_scale_factor` or on another backend than TensorFlow, or `ema_overwrite_frequency`
+            with accumulation.
 
     Example:
 
@@ -57,11 +70,20 @@ class AdamW(CompiledUpdate):
         beta_2: float = 0.999,
         epsilon: float = 1e-6,
         decay_exclusions: Sequence[str] = ("layer_norm", "bias"),
+        rate_multipliers: Sequence[tuple[str, float]] = (),
+        norm_of_gathered_rows: bool = False,
         name: str = "adamw",
         **kwargs: Any,
     ):
         # Keras' own decay would search each variable's name instead of its path.
-        super().__init__(learning_rate=learning_rate, weight_decay=None, name=name, **kwargs)
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=None,
+            rate_multipliers=rate_multipliers,
+            norm_of_gathered_rows=norm_of_gathered_rows,
+            name=name,
+            **kwargs,
+        )
         if weight_decay < 0:
             raise InputError(
                 f"Weight decay is zero or positive. Received: weight_decay={weight_decay!r}"
@@ -80,7 +102,6 @@ class AdamW(CompiledUpdate):
         self._momentums, self._velocities = self.add_optimizer_variables(
             variables, ["momentum", "velocity"]
         )
-        # Settled here because in a distributed update the variables have lost their paths.
         self._decays = tuple(
             self.weight_decay_rate
             if self._use_weight_decay(variable) and not found(self.decay_exclusions, variable)
@@ -91,7 +112,7 @@ class AdamW(CompiledUpdate):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move one variable and its moments by one step."""
         direction = self._direction(gradient, variable)
-        rate = ops.cast(learning_rate, variable.dtype)
+        rate = self._rate_of(variable, learning_rate)
         self.assign_sub(variable, ops.multiply(rate, direction))
 
     def _direction(self, gradient: Any, variable: Any) -> Any:
@@ -118,18 +139,3 @@ class AdamW(CompiledUpdate):
             "epsilon": self.epsilon,
             "decay_exclusions": list(self.decay_exclusions),
         }
-
-
-def patterns(name: str, value: Sequence[str]) -> tuple[str, ...]:
-    """The regular expressions in argument `name`, given as anything but one bare string."""
-    if isinstance(value, str):
-        raise InputError(
-            f"{name} is a list of regular expressions, not a string. Received: {name}={value!r}"
-        )
-    return tuple(value)
-
-
-def found(expressions: Sequence[str], variable: Any) -> bool:
-    """Whether one of the expressions occurs in the variable's path."""
-    path = getattr(variable, "path", variable.name)
-    return any(re.search(expression, path) for expression in expressions)

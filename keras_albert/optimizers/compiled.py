@@ -5,11 +5,13 @@ from typing import Any
 
 import keras
 
+from keras_albert.optimizers.base import BaseOptimizer, dense
+
 # Below this many weights compiling, about 10 ms a variable, costs more than short runs win back.
 WORTH_COMPILING = 1_000_000
 
 
-class CompiledUpdate(keras.optimizers.Optimizer):
+class CompiledUpdate(BaseOptimizer):
     """Base of optimizers whose whole update XLA may fuse, in TensorFlow on a CPU.
 
     Each of an update's fifteen or so operations otherwise reads and writes every weight once. Where
@@ -24,14 +26,6 @@ class CompiledUpdate(keras.optimizers.Optimizer):
         self._compiled_update: Any = None
         self._large = sum(math.prod(v.shape) for v in variables) >= WORTH_COMPILING
 
-    def _clip_gradients(self, grads: list[Any]) -> list[Any]:
-        # The same clipping as Keras', which makes a gathered table's gradient dense on the way.
-        if self.global_clipnorm and keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
-        return super()._clip_gradients(grads)
-
     def _backend_update_step(
         self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
     ) -> None:
@@ -45,7 +39,7 @@ class CompiledUpdate(keras.optimizers.Optimizer):
         # Dense gradients and a plain tensor for the rate: a gathered table's gradient has as many
         # rows as the batch has tokens, and each new shape would be compiled anew.
         self._compiled_update(
-            [tf.convert_to_tensor(gradient) for gradient in grads],
+            [dense(gradient) for gradient in grads],
             tuple(self._get_variable_index(variable) for variable in trainable_variables),
             tf.identity(learning_rate),
         )
