@@ -68,7 +68,7 @@ ROOMS = {
     "serving": room(9, "keras_albert.serving"),
     "explain": room(9, "keras_albert.explain"),
     # It shows the whole job, conversion first.
-    "quickstart": room(9, "keras_albert.quickstart", uses=("conversion",)),
+    "quickstart": room(9, "keras_albert.quickstart", uses=("conversion", "report")),
     "conversion": room(
         9,
         "checkpoints_tools.convert",

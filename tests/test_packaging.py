@@ -87,7 +87,9 @@ def test_tensorflow_text_is_required_where_it_has_a_wheel(platform, machine, exp
 
 
 def test_every_import_of_the_packages_is_a_declared_dependency():
-    declared = {name.replace("-", "_").removesuffix("_py") for name in INSTALL}
+    imported_as = {"scikit-learn": "sklearn"}
+    names = {imported_as.get(name, name) for name in INSTALL}
+    declared = {name.replace("-", "_").removesuffix("_py") for name in names}
     extras = SETUP["options.extras_require"]
     declared |= set(requirements(extras["plots"])) | set(requirements(extras["jax"]))
     found = set()

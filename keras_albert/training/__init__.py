@@ -1,0 +1,1 @@
+"""What surrounds `fit`: metrics, resuming, seeds, early stopping."""
