@@ -10,7 +10,7 @@ help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
 	    while IFS='|' read -r target what; do printf '%-16s %s\n' "$$target" "$$what"; done
 
-quickstart: $(VENV)/.installed ## convert, verify and fine-tune a small bundled checkpoint
+quickstart: $(VENV)/.installed ## fetch a small real BERT, convert, verify, fine-tune, report
 	$(PY) -m checkpoints_tools quickstart
 
 test: $(VENV)/.installed-test ## the default tests

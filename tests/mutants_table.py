@@ -38,7 +38,7 @@ OFFSETS = (f"{_TEXT}/test_offsets.py",)
 WORD_PIECE = (f"{_TEXT}/test_wordpiece.py",)
 SENTENCE_PIECE = (f"{_TEXT}/test_sentencepiece.py",)
 PACKING = (f"{_TEXT}/test_packing.py",)
-FEATURES = ("tests/keras_albert/data/features",)
+FEATURES = ("tests/keras_albert/data/features/test_windows.py",)
 HUGGING_FACE = ("tests/checkpoints_tools/test_hugging_face.py",)
 
 _ATTENTION = "keras_albert/layers/multi_head_attention.py"
@@ -441,8 +441,8 @@ MUTANTS = (
     Mutant(
         "max context without the length's bonus",
         "keras_albert/data/features/windows.py",
-        "0.01",
-        "0.0",
+        "np.minimum(left, left[::-1]) + 0.01 * length",
+        "np.minimum(left, left[::-1])",
         FEATURES,
     ),
 )

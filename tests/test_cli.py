@@ -328,7 +328,7 @@ def test_convert_takes_what_overrides_the_configuration(monkeypatch, tmp_path):
 def test_quickstart_succeeds_where_the_conversion_is_exact(monkeypatch, parity, status):
     received = []
 
-    def stand_in(output, *, seed):
+    def stand_in(output, *, seed, **_):
         received.append((output, seed))
         return {"parity": parity}
 

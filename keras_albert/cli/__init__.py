@@ -16,11 +16,19 @@ from absl import flags, logging
 from absl.flags import argparse_flags
 
 from keras_albert import __version__
-from keras_albert.cli import convert, describe, export, quickstart, tokenize, verify
+from keras_albert.cli import (
+    convert,
+    describe,
+    export,
+    quickstart,
+    serve_export,
+    tokenize,
+    verify,
+)
 from keras_albert.cli.common import PROGRAM, HelpFormatter
 from keras_albert.errors import InputError
 
-COMMANDS = (quickstart, describe, convert, export, verify, tokenize)
+COMMANDS = (quickstart, describe, convert, export, verify, tokenize, serve_export)
 
 
 class _Parser(argparse_flags.ArgumentParser):

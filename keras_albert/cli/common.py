@@ -38,6 +38,11 @@ def add_source_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fa
     parser.add_argument(
         "source", metavar="SOURCE", nargs="?" if optional else None, help=SOURCE_HELP
     )
+    add_source_options(parser)
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what says how to read SOURCE; `reading` makes arguments of it."""
     parser.add_argument(
         "--config",
         metavar="FILE",

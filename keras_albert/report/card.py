@@ -38,8 +38,9 @@ def model_card(report: Mapping[str, Any]) -> str:
         "## Intended use\n",
         _intended_use(task),
         "```python\nimport keras_albert as ka\n\n"
-        'classifier = ka.tasks.load("DIR")  # the folder of this card\n'
-        'classifier.predict(["a text"])\n```\n',
+        'model = ka.load_model("DIR")  # the folder of this card\n'
+        'preprocess = ka.load_preprocessor("DIR")\n'
+        'model.predict(preprocess(["a text"]))["logits"]\n```\n',
         "## Data\n",
         _parts_of_data(report["data"]),
         "## Hyper-parameters\n",

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -244,9 +245,30 @@ def _searcher(content: bytes, place: str) -> Any:
     try:
         search = tensorflow_text.SentencepieceTokenizer(model=content)
         search.vocab_size()
-        return search
     except (tf.errors.OpError, RuntimeError) as error:
         raise InputError(
             f"{place or 'model'}: not a readable SentencePiece model. "
             f"Received: {len(content)} bytes"
         ) from error
+    search._model_resource = _lasting_resource(content)
+    return search
+
+
+def _lasting_resource(content: bytes) -> Any:
+    """The model in TensorFlow's memory under the name of its content, there once and for good.
+
+    tensorflow-text's own belongs to the kernel that made it, which `keras.utils.clear_session`
+    throws away, and with it every tokenizer that there is.
+    """
+    import tensorflow as tf
+    from tensorflow_text.python.ops.sentencepiece_tokenizer import gen_sentencepiece_tokenizer
+
+    name = f"sentencepiece_{hashlib.sha256(content).hexdigest()}"
+
+    class Model(tf.saved_model.experimental.TrackableResource):
+        def _create_resource(self) -> Any:
+            return gen_sentencepiece_tokenizer.sentencepiece_op(model=content, shared_name=name)
+
+    model = Model()
+    _ = model.resource_handle  # makes the resource
+    return model

@@ -78,7 +78,7 @@ def test_names_cannot_break_tables_or_become_html(card):
 def test_every_kind_of_task_has_a_card(card, run):
     front, body = card(RUNS[run]())
     assert front["model-index"][0]["results"][0]["metrics"]
-    assert "classifier.predict" in body
+    assert "model.predict(preprocess(" in body
 
 
 def test_many_labels_are_cut_and_what_was_not_recorded_says_so(card):

@@ -1,5 +1,6 @@
 """The tokenizers and the preprocessor as Keras layers: saved, exported, inside of models."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -110,6 +111,19 @@ def test_an_exported_model_takes_strings_without_this_package(make, tmp_path):
     )
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env=environment)
+
+
+@KINDS
+def test_a_tokenizer_outlives_a_cleared_session_and_its_twins(make):
+    tokenizer, twin = make(), make()
+    data = tf.data.Dataset.from_tensors(TEXTS).map(tokenizer.token_ids)
+    before = tokenizer.token_ids(TEXTS).to_list()
+    del twin
+    keras.utils.clear_session()
+    gc.collect()
+    assert tokenizer.token_ids(TEXTS).to_list() == before
+    assert tokenizer.spans(TEXTS)[0].to_list() == before
+    assert [rows.to_list() for rows in data] == [before]
 
 
 def test_a_tokenizer_is_a_layer_of_ragged_ids():
