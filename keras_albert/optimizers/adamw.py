@@ -44,7 +44,9 @@ class AdamW(CompiledUpdate):
         norm_of_gathered_rows: Take the norm for `global_clipnorm` as Google's code does on CPU and
             GPU: over the rows gathered from a table, each by itself. By default, and on the TPUs
             that BERT and ALBERT were trained on, the rows of one id are summed first. The two
-            differ in fine-tuning alone, where nothing else uses the token table.
+            differ in fine-tuning alone, where nothing else uses the token table, by up to a few
+            percent. Google's ALBERT gathers the segment table as well, our `SegmentEmbedding` does
+            not: its part of the norm is that of the sum.
         name: Name of the optimizer.
         **kwargs: Keras' other optimizer arguments: `clipnorm`, `global_clipnorm`, `use_ema`, …
 

@@ -11,13 +11,13 @@ from keras_albert.optimizers.schedules import PolynomialDecayWithWarmup
 # family: (narrowest hidden_dim, rate), widest first. For batches of about 32; each rate is one that
 # the authors used at that size.
 _RATES: dict[str, tuple[tuple[int, float], ...]] = {
-    # BERT, appendix A.3: 5e-5, 3e-5 and 2e-5 for both sizes; google-research/bert's README warns
-    # of BERT-large's degenerate runs, hence its lowest. The miniatures (Turc et al. 2019,
-    # arXiv:1908.08962; their README) were tuned among 3e-4, 1e-4, 5e-5 and 3e-5.
+    # BERT, appendix A.3: 5e-5, 3e-5 and 2e-5 for both sizes; large was sometimes unstable on small
+    # data sets (section 4.1), hence its lowest. The miniatures (Turc et al. 2019,
+    # arXiv:1908.08962; their model cards) were tuned among 3e-4, 1e-4, 5e-5 and 3e-5.
     "bert": ((1024, 2e-5), (768, 3e-5), (384, 5e-5), (0, 1e-4)),
     # google-research/albert, run_glue.sh, the same as the paper's table 14: from 1e-5 (SST-2, CoLA,
     # QNLI) over 2e-5 (MRPC, STS-B) to 5e-5 (QQP, at batch 128). For xlarge and xxlarge the lowest:
-    # its README reports that a v2 model diverges on RACE at v1's 2e-5 and was trained at 1e-5.
+    # its README reports that v2 diverges on RACE at v1's 2e-5; 1e-5 is run_race.py's default since.
     "albert": ((2048, 1e-5), (768, 2e-5), (384, 5e-5), (0, 1e-4)),
     # brightmart/albert_zh: 2e-5 for large (README), 1e-4 for tiny (run_classifier_lcqmc.sh).
     "albert_zh": ((2048, 1e-5), (768, 2e-5), (384, 5e-5), (0, 1e-4)),
@@ -60,9 +60,9 @@ def default_optimizer(
 ) -> AdamW:
     """AdamW with warm-up and decay, as Google fine-tunes BERT and ALBERT.
 
-    AdamW for ALBERT too: LAMB trained it, at a batch of 4,096, but google-research/albert's
-    run_classifier.py, run_race.py and run_squad_v1.py fine-tune with `--optimizer=adamw`, their
-    default, and all published figures come from it.
+    AdamW for ALBERT too: LAMB pre-trained it, at a batch of 4,096, but google-research/albert
+    fine-tunes with AdamW. It is the default of run_classifier.py's `--optimizer`, set once more in
+    run_glue.sh, and run_race.py and run_squad_v1.py offer no other.
 
     Args:
         config: The encoder's configuration; it gives the rate and the layers' depths.
@@ -70,7 +70,7 @@ def default_optimizer(
             `accumulation`. The rate reaches 0 there.
         learning_rate: Peak rate; `default_learning_rate(config)` where it is not given.
         warmup: Share of `total_steps` below 1, rounded down as Google's `warmup_proportion` is, or
-            an integer number of steps. Runs of fewer than 10 steps so have no warm-up by default.
+            an integer number of steps. So a run of fewer than 10 steps has no warm-up by default.
         weight_decay: Decoupled decay of all but biases and LayerNorms, times the rate.
         clip: Largest global norm of the gradients, `None` for no clipping.
         layer_decay: Factor of `layer_wise_rates`, `None` for one rate.

@@ -19,16 +19,18 @@ class PolynomialDecayWithWarmup(keras.optimizers.schedules.LearningRateSchedule)
 
     As in the original, the decay counts from step 0, not from the end of the warm-up, so that the
     rate falls by r * w / total_steps where the warm-up ends; with a warm-up from step 0 the first
-    rate is 0, and from `total_steps` on it is 0. Before `start_warmup_step` the rate is negative,
-    as Google's formula has it: start there only where no earlier step is taken.
+    rate is 0, and from `total_steps` on it is 0. A warm-up as long as all steps or longer takes the
+    rate up to the end and never reaches r; a run of one step that is all warm-up learns nothing.
+    Before `start_warmup_step` the rate is negative, as Google's formula has it: start there only
+    where no earlier step is taken.
 
     Source: google-research/bert and google-research/albert, optimization.py, `create_optimizer`.
 
     Args:
         learning_rate: r, the rate from which the decay starts.
-        total_steps: Positive integer, after which the rate stays 0 (Google's `num_train_steps`).
+        total_steps: Positive integer, the steps of the decay (Google's `num_train_steps`).
         warmup_steps: w, 0 for none (Google's `num_warmup_steps`).
-        power: p, 1 for BERT's linear decay (ALBERT's `poly_power`).
+        power: p, 1 for BERT's linear decay (ALBERT's `poly_power`), 0 for a constant rate.
         start_warmup_step: b (ALBERT's `start_warmup_step`).
 
     Raises:

@@ -66,6 +66,30 @@ def test_arguments_outside_of_their_range_are_refused_in_one_line(arguments):
     assert "\n" not in str(error.value)
 
 
+def test_a_constant_rate_stays_after_its_warmup_and_is_settable_without_one():
+    schedule = default_optimizer(BERT, 100, warmup=4, schedule="constant")._learning_rate
+    assert [float(schedule(step)) for step in (1, 4, 99, 200)] == pytest.approx(
+        [3e-5 / 4, 3e-5, 3e-5, 3e-5]
+    )
+    optimizer = default_optimizer(BERT, 100, warmup=0, schedule="constant", learning_rate=1e-3)
+    assert float(optimizer.learning_rate) == pytest.approx(1e-3)
+    optimizer.learning_rate = 1e-4
+    assert float(optimizer.learning_rate) == pytest.approx(1e-4)
+
+
+def test_the_polynomial_schedule_has_its_power():
+    schedule = default_optimizer(BERT, 100, schedule="polynomial", power=2.0)._learning_rate
+    assert float(schedule(50)) == pytest.approx(3e-5 / 4)
+
+
+@pytest.mark.parametrize(
+    ("config", "decay"), [(BERT, 0.0), (BERT, 1.5), (BERT, True), (BERT, "0.9"), ("bert", 0.9)]
+)
+def test_layer_wise_rates_need_a_configuration_and_a_decay_up_to_one(config, decay):
+    with pytest.raises(InputError, match=r"Received: (config|decay)="):
+        layer_wise_rates(config, decay)
+
+
 def factors(encoder, config, decay):
     """The factor of every variable, as the optimizer finds it."""
     optimizer = AdamW(1.0, rate_multipliers=layer_wise_rates(config, decay))
@@ -90,6 +114,26 @@ def test_albert_s_shared_block_learns_at_the_mean_of_its_depths():
     rates = dict(layer_wise_rates(ka.EncoderConfig.published("albert-base-v2"), 0.8))
     geometric = 0.8 * (1 - 0.8**12) / (1 - 0.8)  # 0.8 + 0.8**2 + … + 0.8**12
     assert rates[r"(^|/)encoder_block_0/"] == pytest.approx(geometric / 12)
+
+
+def test_every_run_of_a_group_s_inner_block_counts_by_its_depth():
+    config = ka.EncoderConfig(
+        vocab_size=20,
+        embedding_dim=4,
+        hidden_dim=8,
+        num_layers=4,
+        num_heads=2,
+        intermediate_dim=12,
+        num_groups=2,
+        inner_layers=2,
+    )
+    assert config.schedule == (0, 1, 0, 1, 2, 3, 2, 3)
+    encoder = ka.albert_encoder(config)
+    found = factors(encoder, encoder, 0.5)
+    assert found["embedding_projection/kernel"] == 0.5**9
+    path = "encoder_block_{}/attention/query/kernel"
+    assert found[path.format(0)] == (0.5**8 + 0.5**6) / 2
+    assert found[path.format(3)] == (0.5**3 + 0.5**1) / 2
 
 
 def test_a_variable_moves_by_its_own_rate():

@@ -74,18 +74,27 @@ def test_rows_gathered_twice_are_summed_before_they_are_squared(optimizer_class)
     np.testing.assert_allclose(velocity.numpy(), [[0, 0], [0.016, 0.036], [0, 0]], rtol=1e-6)
 
 
-def test_global_clipnorm_is_kerass_and_keeps_gathered_rows_apart():
-    gradients = [
-        tf.IndexedSlices(tf.constant([[3.0, 0.0], [4.0, 0.0]]), [1, 1], [3, 2]),
-        tf.constant([12.0, 0.0]),
-    ]
-    # As in Google's graph, the norm is that of the unsummed rows: sqrt(9 + 16 + 144).
-    kerass = keras.optimizers.Adam(global_clipnorm=6.5)._clip_gradients(gradients)
-    ours = AdamW(global_clipnorm=6.5)._clip_gradients(gradients)
-    np.testing.assert_array_equal(tf.convert_to_tensor(ours[0]), [[0, 0], [3.5, 0], [0, 0]])
-    np.testing.assert_array_equal(ours[1], [6, 0])
-    for one, other in zip(ours, kerass, strict=True):
-        np.testing.assert_array_equal(tf.convert_to_tensor(one), tf.convert_to_tensor(other))
+@pytest.mark.parametrize(
+    ("arguments", "norm"),
+    [
+        ({}, np.sqrt(7**2 + 24**2)),  # of the gradient: the rows of id 1 are summed
+        ({"norm_of_gathered_rows": True}, np.sqrt(3**2 + 4**2 + 24**2)),  # Google's on CPU, GPU
+    ],
+    ids=str,
+)
+def test_global_clipnorm_is_over_the_gradient_unless_over_gathered_rows(arguments, norm):
+    table = keras.Variable(np.ones((3, 2), "float32"), name="table")
+    kernel = keras.Variable(np.ones(2, "float32"), name="kernel")
+    rows = tf.IndexedSlices(tf.constant([[3.0, 0.0], [4.0, 0.0]]), [1, 1], [3, 2])
+    optimizer = AdamW(0.1, beta_1=0.0, global_clipnorm=5.0, **arguments)
+    optimizer.apply([rows, tf.constant([24.0, 0.0])], [table, kernel])
+    # Without memory, the moments are the clipped gradients.
+    clipped = {v.name: v.numpy() for v in optimizer.variables if v.name.endswith("momentum")}
+    scale = 5.0 / norm
+    np.testing.assert_allclose(
+        clipped["table_momentum"], [[0, 0], [7 * scale, 0], [0, 0]], rtol=1e-6
+    )
+    np.testing.assert_allclose(clipped["kernel_momentum"], [24 * scale, 0], rtol=1e-6)
 
 
 @BOTH
@@ -112,7 +121,9 @@ def test_every_argument_is_in_the_config(optimizer_class):
         "beta_2": 0.95,
         "epsilon": 1e-3,
         "decay_exclusions": ["query"],
-        "clipnorm": 2.0,
+        "rate_multipliers": [["table", 0.5]],
+        "norm_of_gathered_rows": True,
+        "global_clipnorm": 2.0,
         "use_ema": True,
         "name": "own",
     }
@@ -153,6 +164,7 @@ def test_a_model_learns_in_mixed_precision_with_a_scaled_loss(optimizer_class):
         ({"global_clipnorm": 1.0}, False),
         ({"use_ema": True}, False),
         ({"gradient_accumulation_steps": 2}, False),
+        ({"rate_multipliers": [("table", 0.1)]}, False),
     ],
     ids=str,
 )
