@@ -136,6 +136,7 @@ def save_pretrained(
     *,
     config: EncoderConfig | None = None,
     tokenizer: Any = None,
+    files: Mapping[str, bytes] | None = None,
     provenance: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
@@ -146,6 +147,7 @@ def save_pretrained(
         directory: A new or empty folder.
         config: The encoder's configuration, where the model does not carry one.
         tokenizer: The path of a vocabulary file, where the model does not carry one.
+        files: Further files by name.
         provenance: Further entries for provenance.json, such as hyper-parameters and metrics.
         force: Replace what is in the folder.
 
@@ -162,7 +164,7 @@ def save_pretrained(
         config=config,
         task=getattr(model, "task", None) or "encoder",
         task_options=getattr(model, "task_options", {}),
-        files=read_files([tokenizer]) or getattr(model, "files", {}),
+        files={**(read_files([tokenizer]) or getattr(model, "files", {})), **(files or {})},
         provenance=provenance,
         force=force,
     )

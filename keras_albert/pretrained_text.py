@@ -1,9 +1,10 @@
 """The door for text: any source -> tokenizer, preprocessor."""
 
 import contextlib
+import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,6 +138,12 @@ def text_files(located: Any) -> dict[str, bytes]:
     if located.vocabulary_path is not None and not _casing(located)[0]:
         files.setdefault(TOKENIZER_CONFIG, b'{"do_lower_case": false}\n')
     return files
+
+
+def tokenizer_config(files: Mapping[str, bytes], lower_case: bool) -> dict[str, bytes]:
+    """The tokenizer_config.json among a model's files, saying whether text is lower-cased."""
+    settings = json.loads(files.get(TOKENIZER_CONFIG, b"{}")) | {"do_lower_case": lower_case}
+    return {TOKENIZER_CONFIG: (json.dumps(settings, indent=2) + "\n").encode()}
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """The public names of keras_albert, and the import that registers every class with Keras."""
 
-from keras_albert import activations, data, layers, optimizers, tokenization
+from keras_albert import activations, data, layers, optimizers, tasks, tokenization
 from keras_albert.config import EncoderConfig
 from keras_albert.encoders import albert_encoder, bert_encoder
 from keras_albert.errors import InputError
@@ -21,5 +21,6 @@ __all__ = [
     "load_tokenizer",
     "optimizers",
     "save_pretrained",
+    "tasks",
     "tokenization",
 ]

@@ -39,7 +39,7 @@ def examples() -> list:
 def folder(tmp_path_factory):
     """Where the examples run: it holds a checkpoint in Google's layout, small but for its name.
 
-    Beside it lies a SentencePiece model of a few pieces, under the name of ALBERT's.
+    Beside it lie a classifier, and a SentencePiece model of a few pieces under ALBERT's name.
     """
     folder = tmp_path_factory.mktemp("docs")
     config = keras_albert.EncoderConfig(
@@ -50,6 +50,9 @@ def folder(tmp_path_factory):
     (folder / "converted" / "vocab.txt").write_text("\n".join(tokens))
     shutil.copyfile(SMALL_MODEL, folder / "30k-clean.model")
     convert.export(folder / "converted", folder / "uncased_L-12_H-768_A-12" / "bert_model.ckpt")
+    labels = ["negative", "positive"]
+    sentiment = keras_albert.tasks.TextClassifier.from_pretrained(folder / "converted", labels)
+    sentiment.save(folder / "sentiment")
     return folder
 
 
@@ -60,6 +63,7 @@ def test_a_docstrings_example_runs(module, text, folder, monkeypatch):
         vocab_size=100, hidden_dim=8, num_layers=1, num_heads=2, intermediate_dim=16
     )
     scope = {"np": np, "keras": keras, "keras_albert": keras_albert, "config": config}
+    scope |= {"texts": ["a gripping film", "dull"], "labels": ["positive", "negative"]}
     scope |= vars(importlib.import_module(module))
     for example in FENCE.findall(text):
         exec(textwrap.dedent(example), dict(scope))

@@ -1,0 +1,115 @@
+"""How a task learns: what `compile` was asked for, made into optimizer, loss and metrics."""
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from keras_albert.errors import InputError
+from keras_albert.optimizers.defaults import default_optimizer
+
+_SHORTEST_BUCKET = 16  # tokens
+
+
+@dataclass(frozen=True)
+class Learning:
+    """The arguments of `compile`.
+
+    Attributes:
+        optimizer: Keras' own argument; None for `default_optimizer`, which is made once the number
+            of steps is known.
+        schedule: Arguments of `default_optimizer`.
+        loss: Keras' own argument; None for the task's.
+        metrics: Keras' own argument; None for the task's.
+        label_smoothing: Of the task's loss.
+        freeze: Patterns of the names of layers that do not learn.
+        options: Further arguments of `keras.Model.compile`.
+    """
+
+    optimizer: Any = None
+    schedule: Mapping[str, Any] = field(default_factory=dict)
+    loss: Any = None
+    metrics: Any = None
+    label_smoothing: float = 0.0
+    freeze: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(
+                "Label smoothing is at least 0 and below 1. "
+                f"Received: label_smoothing={self.label_smoothing!r}"
+            )
+        if self.optimizer is not None and self.schedule:
+            raise InputError(
+                "A rate and what belongs to it are the default optimizer's; an optimizer of one's "
+                f"own has them already. Received: {', '.join(sorted(self.schedule))}"
+            )
+        if self.loss is not None and self.label_smoothing:
+            raise InputError(
+                "Label smoothing is the default loss's. "
+                f"Received: label_smoothing={self.label_smoothing}, loss={self.loss!r}"
+            )
+
+    def updates(self, steps: int) -> int:
+        """Updates of the weights in so many steps."""
+        return max(1, steps // self.schedule.get("accumulation", 1))
+
+    def compile(self, model: Any, targets: Any, steps: int) -> None:
+        """Compiles the model for a training of `steps` batches."""
+        _freeze(model, self.freeze)
+        optimizer = self.optimizer
+        if optimizer is None:
+            optimizer = default_optimizer(
+                model.encoder_config, self.updates(steps), **self.schedule
+            )
+        metrics = targets.running_metrics() if self.metrics is None else self.metrics
+        model.compile(
+            optimizer,
+            loss={"logits": self.loss or targets.loss(self.label_smoothing)},
+            metrics=metrics if isinstance(metrics, dict) else {"logits": metrics},
+            # The batches have several lengths, and XLA would compile the step for each; on JAX,
+            # which has nothing else, they are few (`buckets`).
+            **{"jit_compile": keras.backend.backend() == "jax"} | dict(self.options),
+        )
+
+    def described(self, model: Any) -> dict[str, Any]:
+        """What was learnt by, for a record; of a compiled model."""
+        return {
+            "optimizer": keras.saving.serialize_keras_object(model.optimizer)["config"],
+            "loss": None if self.loss is None else str(self.loss),
+            "label_smoothing": self.label_smoothing,
+            "freeze": list(self.freeze),
+        }
+
+    def buckets(self, max_length: int) -> list[int] | None:
+        """The lengths that batches may have, where every further one would be compiled for."""
+        compiled = self.options.get("jit_compile", keras.backend.backend() == "jax")
+        if compiled is not True:
+            return None
+        lengths = []
+        length = _SHORTEST_BUCKET
+        while length < max_length:
+            lengths.append(length)
+            length *= 2
+        return [*lengths, max_length]
+
+
+def _freeze(model: Any, patterns: Iterable[str]) -> None:
+    """Lets all layers learn but those whose names match a pattern."""
+    if not patterns:
+        return  # what a person froze by hand stays frozen
+    names = [layer.name for layer in model.layers if layer.weights]
+    frozen = set()
+    for pattern in patterns:
+        matching = fnmatch.filter(names, pattern)
+        if not matching:
+            raise InputError(
+                f"freeze names layers of the model: {', '.join(names)}. Received: {pattern!r}"
+            )
+        frozen.update(matching)
+    for layer in model.layers:
+        if layer.weights:
+            layer.trainable = layer.name not in frozen
