@@ -214,7 +214,8 @@ class Task(abc.ABC):
             )
 
         steps = epochs * -(-data.rows // batch_size)
-        learning.compile(self.model, self.targets, steps)
+        has_shares = data.has_shares or cutting["lengths"] is not None
+        learning.compile(self.model, self.targets, steps, has_shares)
         hyperparameters = {
             "epochs": epochs,
             "batch_size": batch_size,

@@ -30,6 +30,7 @@ class Encoded:
         in_memory: Whether all texts are.
         segments: Texts of an input, where that is known.
         labels: The rows' labels as numbers, where they are in memory.
+        has_shares: Whether a text's weight is shared by several rows.
     """
 
     data: Any
@@ -40,6 +41,7 @@ class Encoded:
     in_memory: bool = True
     segments: int | None = None
     labels: np.ndarray | None = None
+    has_shares: bool = False
 
     def batches(self, batch_size: int, **options: Any) -> Any:
         """See `length_batches`; of known cardinality."""
@@ -107,6 +109,7 @@ def encoded(
             sha256,
             segments=1,
             labels=numbers,
+            has_shares=True,
         )
     data: Any = (rows.inputs, for_loss) if found is None else (rows.inputs, for_loss, found)
     segments = len(rows.segments)

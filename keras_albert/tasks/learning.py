@@ -57,22 +57,37 @@ class Learning:
         """Updates of the weights in so many steps."""
         return max(1, steps // self.schedule.get("accumulation", 1))
 
-    def compile(self, model: Any, targets: Any, steps: int) -> None:
-        """Compiles the model for a training of `steps` batches."""
+    def compile(self, model: Any, targets: Any, steps: int, has_shares: bool) -> None:
+        """Compiles the model for a training of `steps` batches.
+
+        `has_shares` says that rows weigh less than a text does: windows, and copies that fill a
+        batch. Then the default metrics count the weights, and the loss is the mean by them.
+        """
         _freeze(model, self.freeze)
         optimizer = self.optimizer
         if optimizer is None:
             optimizer = default_optimizer(
                 model.encoder_config, self.updates(steps), **self.schedule
             )
-        metrics = targets.running_metrics() if self.metrics is None else self.metrics
+        options = dict(self.options)
+        metrics: Any = self.metrics
+        if metrics is None:
+            metrics = targets.running_metrics()
+            if has_shares:
+                options.setdefault("weighted_metrics", {"logits": metrics})
+                metrics = []
+        loss = self.loss
+        if loss is None:
+            loss = targets.loss(self.label_smoothing)
+            if has_shares:
+                loss.reduction = "mean_with_sample_weight"
         model.compile(
             optimizer,
-            loss={"logits": self.loss or targets.loss(self.label_smoothing)},
+            loss={"logits": loss},
             metrics=metrics if isinstance(metrics, dict) else {"logits": metrics},
             # The batches have several lengths, and XLA would compile the step for each; on JAX,
             # which has nothing else, they are few (`buckets`).
-            **{"jit_compile": keras.backend.backend() == "jax"} | dict(self.options),
+            **{"jit_compile": keras.backend.backend() == "jax"} | options,
         )
 
     def described(self, model: Any) -> dict[str, Any]:

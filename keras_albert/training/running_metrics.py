@@ -21,7 +21,7 @@ class _Counts(keras.metrics.Metric):
 
     def reset_state(self) -> None:
         """Forgets everything."""
-        self.counts.assign(ops.zeros_like(self.counts))
+        self.counts.assign(ops.zeros(self.counts.shape))
 
 
 def _row_weights(values: Any, sample_weight: Any) -> Any:
@@ -145,7 +145,7 @@ class NumberMetrics(_Counts):
     def reset_state(self) -> None:
         """Forgets everything."""
         super().reset_state()
-        self.origin.assign(ops.zeros_like(self.origin))
+        self.origin.assign(ops.zeros(self.origin.shape))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""

@@ -321,12 +321,32 @@ def test_keras_callbacks_are_called(source):
     assert [set(logs) for logs in epochs] == [{"loss", "accuracy", "macro_f1", "mcc"}] * 2
 
 
+def test_windows_weigh_as_much_as_their_text(source):
+    texts = ["the good film", "the film was a bad book and a poor film !"]
+    classifier = fresh(source, max_length=6, long_texts="windows")
+    classifier.compile(learning_rate=0.0, run_eagerly=True)
+    validation = (texts, NAMES[::-1])
+    history = classifier.fit(*validation, epochs=1, validation_data=validation, verbose=0).history
+    parts = [texts[0]] + [" ".join(texts[1].split()[i : i + 4]) for i in (0, 2, 4, 6, 8)]
+    probabilities = fresh(source, max_length=6).probabilities(parts)
+    losses = -np.log([probabilities[0, 1], *probabilities[1:, 0]])
+    assert history["val_loss"][0] == pytest.approx((losses[0] + losses[1:].mean()) / 2, abs=1e-5)
+    right = np.array([probabilities[0, 1] > 0.5, *(probabilities[1:, 0] > 0.5)])
+    assert history["val_accuracy"][0] == pytest.approx((right[0] + right[1:].mean()) / 2)
+
+
 @pytest.mark.slow
 def test_xla_compiles_for_few_lengths(source):
     classifier = fresh(source)
     classifier.compile(jit_compile=True, **FAST)
-    classifier.fit(TEXTS, LABELS, epochs=4, batch_size=16, verbose=0)
-    assert classifier.evaluate(NEW_TEXTS, NEW_LABELS)["accuracy"] > 0.95
+    validation = (NEW_TEXTS, NEW_LABELS)  # which do not fill their last batch
+    history = classifier.fit(
+        TEXTS, LABELS, epochs=4, batch_size=16, validation_data=validation, verbose=0
+    ).history
+    measured = classifier.evaluate(*validation)
+    assert measured["accuracy"] > 0.95
+    assert history["val_accuracy"][-1] == pytest.approx(measured["accuracy"])
+    assert history["val_mcc"][-1] == pytest.approx(measured["mcc"], abs=1e-5)
 
 
 def test_lengths_are_few_where_each_is_compiled_for():
