@@ -2,9 +2,7 @@
 
 import contextlib
 import os
-import platform
 from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from checkpoints_tools.source import Source
 from checkpoints_tools.tables.plan import names_for
 from checkpoints_tools.tf1 import write_checkpoint
 from checkpoints_tools.verify import render, verify_weights
-from keras_albert import __version__
 from keras_albert.directory import (
     DirectoryWeights,
     new_directory,
@@ -26,6 +23,7 @@ from keras_albert.directory import (
 from keras_albert.errors import InputError
 from keras_albert.pretrained import build_filled, default_options, default_task, open_weights
 from keras_albert.pretrained_text import text_files
+from keras_albert.versions import versions
 
 Progress = Callable[[int, int, str], None]
 
@@ -189,19 +187,9 @@ def _provenance(source: str | Path, located: Source, weights: Any) -> dict[str, 
         "source": str(source),
         "kind": located.kind,
         "sha256": {path.name: sha256(path) for path in weights.checkpoint.files},
-        "versions": _versions(),
+        "versions": versions(),
         "names": weights.names,
         "dtypes": {claim.path: weights.checkpoint.dtypes[claim.name] for claim in claims},
         "notes": [*weights.warnings, *weights.notes],
         **labels,
     }
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version(), "keras-albert": __version__}
-    for package in ("keras", "tensorflow", "numpy"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:  # such as TensorFlow from the package tensorflow-tpu
-            versions[package] = "unknown"
-    return versions

@@ -4,13 +4,11 @@ import datetime
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_albert import __version__
 from keras_albert.errors import InputError
 from keras_albert.report.history import curves, read_history
 from keras_albert.report.mistakes import mistakes
@@ -21,6 +19,7 @@ from keras_albert.training.metrics import (
     regression_metrics,
     reliability,
 )
+from keras_albert.versions import versions
 
 SCHEMA = 1
 TASK_KINDS = ("classification", "multi_label", "regression")
@@ -37,7 +36,6 @@ HEADLINES = {
     ),
     "regression": ("pearson", "spearman", "mse", "mae"),
 }
-_PACKAGES = ("keras", "tensorflow", "tensorflow-text", "numpy", "scikit-learn", "scipy")
 _SCORE_BINS = 20
 _MOST_POINTS = 2000  # of a scatter plot
 
@@ -81,7 +79,7 @@ def contents(
         "task": {"kind": task_kind, "labels": list(names)},
         "data": data,
         "settings": settings,
-        "environment": _environment(),
+        "environment": versions() | {"platform": platform.platform()},
         "metrics": metrics,
         "baselines": baselines or {},
         "curves": {} if history is None else curves(read_history(history)),
@@ -143,20 +141,6 @@ def _distribution(
     edges = np.linspace(0, 1, _SCORE_BINS + 1)
     counts = {name: np.histogram(part, edges)[0].tolist() for name, part in series.items()}
     return {"of": of, "edges": edges.tolist(), "counts": counts}
-
-
-def _environment() -> dict[str, str]:
-    found = {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "keras-albert": __version__,
-    }
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # not needed, or under another name (tensorflow-cpu)
-            continue
-    return found
 
 
 def _ready(value: Any) -> Any:

@@ -14,6 +14,7 @@ from keras_albert.pretrained_text import tokenizer_config
 from keras_albert.tasks.learning import Learning
 from keras_albert.tasks.settings import FILE
 from keras_albert.training.fitting import fit_model
+from keras_albert.versions import versions
 
 
 class Task(abc.ABC):
@@ -280,7 +281,7 @@ class Task(abc.ABC):
                 FILE: self.settings.to_json(self.NAME),
                 **tokenizer_config(self.model.files, self.settings.lower_case),
             },
-            provenance=names | self._provenance | dict(provenance or {}),
+            provenance={"versions": versions()} | names | self._provenance | dict(provenance or {}),
             force=force,
         )
 

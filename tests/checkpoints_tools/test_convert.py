@@ -15,7 +15,6 @@ import pytest
 import tensorflow as tf
 
 import keras_albert as ka
-from checkpoints_tools import convert as convert_module
 from checkpoints_tools.convert import convert, export
 from checkpoints_tools.describe import describe
 from checkpoints_tools.verify import verify
@@ -239,9 +238,7 @@ def test_provenance_says_where_the_weights_come_from_to_the_byte(verified):
     }
     assert len(provenance["sha256"]) == 2
     assert provenance["weights_sha256"] == directory.sha256(out / "model.weights.h5")
-    assert set(provenance["versions"]) == {
-        "python", "keras-albert", "keras", "tensorflow", "numpy"
-    }  # fmt: skip
+    assert {"python", "keras-albert", "tensorflow", "numpy"} <= set(provenance["versions"])
     assert provenance["versions"]["keras"] == keras.__version__
     assert provenance["names"]["classifier/kernel"] == "output_weights"
     assert set(provenance["dtypes"].values()) == {"float32"}
@@ -257,16 +254,6 @@ def test_progress_is_told_for_the_reference_and_for_the_weights(verified):
     *_, progress = verified
     assert all(0 < done <= total for done, total, _ in progress)
     assert sum(done == total for done, total, _ in progress) == 3  # float64, float32, assignment
-
-
-def test_the_version_of_a_package_that_is_not_installed_is_unknown(verified, monkeypatch):
-    def version(name):
-        raise convert_module.PackageNotFoundError(name)
-
-    monkeypatch.setattr(convert_module, "version", version)
-    versions = convert_module._versions()
-    assert versions["tensorflow"] == "unknown"
-    assert versions["keras-albert"] == ka.__version__
 
 
 def test_a_converted_directory_is_a_source_for_everything(verified):
