@@ -21,7 +21,7 @@ FEW = (
 )
 ASSEMBLIES = tuple(
     f"tests/keras_albert/{name}"
-    for name in ("layers", "test_model.py", "test_encoders.py", "test_heads.py")
+    for name in ("layers", "test_model.py", "test_encoders.py", "test_heads.py", "tasks")
 )
 VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b")
 
@@ -70,7 +70,7 @@ def test_jax_gives_google_s_outputs_and_gradients_for_every_case():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tests", ASSEMBLIES)
-def test_layers_encoders_and_heads_pass_their_tests_on_jax(tests):
+def test_layers_encoders_heads_and_tasks_pass_their_tests_on_jax(tests):
     assert " passed" in run_tests("jax", tests)
 
 

@@ -85,9 +85,7 @@ class Learning:
             optimizer,
             loss={"logits": loss},
             metrics=metrics if isinstance(metrics, dict) else {"logits": metrics},
-            # The batches have several lengths, and XLA would compile the step for each; on JAX,
-            # which has nothing else, they are few (`buckets`).
-            **{"jit_compile": keras.backend.backend() == "jax"} | options,
+            **{"jit_compile": self._compiled} | options,
         )
 
     def described(self, model: Any) -> dict[str, Any]:
@@ -99,10 +97,18 @@ class Learning:
             "freeze": list(self.freeze),
         }
 
+    @property
+    def _compiled(self) -> bool:
+        """Whether XLA compiles the step: for every length of a batch once more.
+
+        By default it does where there is no other graph, on JAX.
+        """
+        default = keras.backend.backend() == "jax" and not self.options.get("run_eagerly")
+        return self.options.get("jit_compile", default) is True
+
     def buckets(self, max_length: int) -> list[int] | None:
-        """The lengths that batches may have, where every further one would be compiled for."""
-        compiled = self.options.get("jit_compile", keras.backend.backend() == "jax")
-        if compiled is not True:
+        """The lengths that batches may have; None for any."""
+        if not self._compiled:
             return None
         lengths = []
         length = _SHORTEST_BUCKET

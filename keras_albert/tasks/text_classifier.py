@@ -274,9 +274,10 @@ class TextClassifier(Task):
                 raise InputError("Windows are cut from texts in memory. Received: a dataset")
             found = []
             with input_errors():
-                for batch in self._encoded((texts, labels, None)).batches(batch_size):
-                    outputs = self.model.predict_on_batch(batch[0])
-                    found.append((batch[1]["logits"].numpy(), np.asarray(outputs["logits"])))
+                batches = self._encoded((texts, labels, None)).batches(batch_size)
+                for inputs, wanted, *_ in batches.as_numpy_iterator():
+                    outputs = self.model.predict_on_batch(inputs)
+                    found.append((wanted["logits"], np.asarray(outputs["logits"])))
             numbers, logits = zip(*found, strict=True)
             return np.concatenate(numbers), np.concatenate(logits)
         rows = as_rows(texts, labels)

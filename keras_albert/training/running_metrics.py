@@ -133,7 +133,7 @@ class NumberMetrics(_Counts):
 
     def result(self) -> dict[str, Any]:
         """Each as a number; a correlation with what does not vary is 0."""
-        rows, x, y, xx, yy, xy, errors = ops.unstack(self.counts, 7)
+        rows, x, y, xx, yy, xy, errors = ops.unstack(ops.convert_to_tensor(self.counts), 7)
         rows = ops.maximum(rows, _EPSILON)
         covariance = xy - x * y / rows
         spread = ops.maximum(xx - x * x / rows, 0.0) * ops.maximum(yy - y * y / rows, 0.0)
