@@ -27,6 +27,7 @@ class Task(abc.ABC):
         preprocess: The layer that makes its inputs of strings.
         settings: How texts become answers, a dataclass.
         targets: What is learnt: how labels become numbers, and logits answers.
+        provenance: What provenance.json says, or will: hyper-parameters, data, metrics.
     """
 
     NAME: ClassVar[str]  # in task.json
@@ -44,7 +45,7 @@ class Task(abc.ABC):
         self.model = model
         self.preprocess = preprocess
         self._learning = Learning()
-        self._provenance: dict[str, Any] = {}
+        self.provenance: dict[str, Any] = {}
 
     def compile(
         self,
@@ -249,7 +250,7 @@ class Task(abc.ABC):
             progress=progress,
             log_every=log_every,
         )
-        self._provenance = {
+        self.provenance = {
             "settings": hyperparameters,
             "data": {"train": {"rows": data.rows, "sha256": data.sha256}},
         }
@@ -281,7 +282,7 @@ class Task(abc.ABC):
                 FILE: self.settings.to_json(self.NAME),
                 **tokenizer_config(self.model.files, self.settings.lower_case),
             },
-            provenance={"versions": versions()} | names | self._provenance | dict(provenance or {}),
+            provenance=self.provenance | names | {"versions": versions()} | dict(provenance or {}),
             force=force,
         )
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from keras_albert.data.batching import predict_in_order
 from keras_albert.data.in_graph import input_errors
+from keras_albert.config_json import read_json
+from keras_albert.directory import PROVENANCE
 from keras_albert.errors import InputError
 from keras_albert.pretrained import load_model
 from keras_albert.pretrained_text import load_preprocessor
@@ -148,9 +150,11 @@ class TextClassifier(Task):
             truncate=settings.long_texts != "refuse",
         )
         try:
-            return cls(model, preprocess, settings)
+            classifier = cls(model, preprocess, settings)
         except InputError as error:
             raise InputError(f"{directory}: {error}") from error
+        classifier.provenance = read_json(Path(directory) / PROVENANCE)
+        return classifier
 
     def predict(self, texts: Any, *, batch_size: int = 32) -> list[dict[str, Any]]:
         """The answers to texts, in their order.

@@ -13,8 +13,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorflow.core.framework import tensor_pb2
 
 import keras_albert as ka
-from keras_albert import serving
 from keras_albert.errors import InputError
+from keras_albert.serving import export as serving
 from keras_albert.serving import export_saved_model
 from tests.keras_albert.tiny import spread
 from tests.paths import ROOT
