@@ -31,7 +31,7 @@ def room(floor: int, *modules: str, **doors: tuple[str, ...]) -> Room:
 
 
 ROOMS = {
-    "errors": room(0, "keras_albert.errors"),
+    "errors": room(0, "keras_albert.errors", "keras_albert.versions"),
     "config": room(1, "keras_albert.config", "keras_albert.config_json", "keras_albert.published"),
     "activations": room(1, "keras_albert.activations"),
     "source": room(
@@ -65,10 +65,11 @@ ROOMS = {
     "training": room(7, "keras_albert.training"),
     "tasks": room(8, "keras_albert.tasks"),
     "report": room(9, "keras_albert.report"),
+    "runs": room(9, "keras_albert.runs", uses=("report",)),
     "serving": room(9, "keras_albert.serving"),
     "explain": room(9, "keras_albert.explain"),
     # It shows the whole job, conversion first.
-    "quickstart": room(9, "keras_albert.quickstart", uses=("conversion", "report")),
+    "quickstart": room(9, "keras_albert.quickstart", uses=("conversion", "report", "runs")),
     "conversion": room(
         9,
         "checkpoints_tools.convert",

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -84,10 +85,14 @@ def test_the_bundled_checkpoint_is_in_googles_layout_and_exact():
 def test_the_bundled_rows_are_split_without_overlap_and_carry_their_licence():
     data = bundled_rows(DATA)
     for part in (data.train, data.test):
-        assert len(part.texts) == len(part.labels) >= 1000
-        assert set(part.labels) == {0, 1}
-    assert not set(data.train.texts).intersection(data.test.texts)
+        assert len(part) >= 1000
+        assert {record.label for record in part} == set(data.names)
+    assert not texts_of(data.train).intersection(texts_of(data.test))
     assert "MIT" in (DATA / "VADER_LICENSE.txt").read_text()
+
+
+def texts_of(records):
+    return {record.texts for record in records}
 
 
 # Fetching.
@@ -188,7 +193,7 @@ def test_offline_it_says_what_it_did_and_leaves_model_and_report(tmp_path):
         "1. The weights\n   Nothing is fetched",
         "albert, for pretraining",
         "exact:",
-        "4. Fine-tuned on 64 movie reviews: 1 epochs",
+        "4. Fine-tuned on 64 movie reviews, a tenth of them held out: 1 epochs",
         "TF-IDF + logistic regression",
         "Most frequent label",
         "s in all",
@@ -201,14 +206,19 @@ def test_offline_it_says_what_it_did_and_leaves_model_and_report(tmp_path):
     assert steps[-1] == (2, 2, "fine-tuning")
 
     run = tmp_path / "run"
-    assert ka.load_model(run).task == "classification"
+    texts = [prediction["text"] for prediction in report["predictions"]]
+    labels = [prediction["label"] for prediction in report["predictions"]]
+    assert [answer["label"] for answer in ka.tasks.load(run).predict(texts)] == labels
     assert ka.load_model(tmp_path / "converted").task == "pretraining"
     provenance = json.loads((run / "provenance.json").read_text())
-    assert provenance["metrics"]["accuracy"] == report["accuracy"]
+    assert provenance["metrics"]["test"]["accuracy"] == report["accuracy"]
     assert provenance["labels"] == ["negative", "positive"]
     assert json.loads((run / "report.json").read_text())["metrics"]["rows"] == 1000
     history = (run / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in history] == [2]
+    # 58 rows in batches of 32, and the validation after the epoch.
+    assert [json.loads(line)["step"] for line in history] == [2, 2]
+    (example,) = re.findall(r"```python\n(.*?)```", (run / "README.md").read_text(), re.DOTALL)
+    exec(example.replace('"DIR"', repr(str(run))), {})
 
 
 def test_a_wheel_goes_the_way_of_a_published_archive(package, tmp_path):
@@ -266,8 +276,8 @@ def test_own_rows_are_split_always_in_the_same_way(tmp_path):
     path = own_file(tmp_path / "own.tsv", [("ab"[n % 2], f"text {n}") for n in range(50)])
     one, other = (own_rows(read_records(path, "text"), limit=30) for _ in range(2))
     assert one == other
-    assert (len(one.train.texts), len(one.test.texts)) == (30, 10)
-    assert not set(one.train.texts).intersection(one.test.texts)
+    assert (len(one.train), len(one.test)) == (30, 10)
+    assert not texts_of(one.train).intersection(texts_of(one.test))
     assert one.names == ("a", "b")
 
 
@@ -297,7 +307,7 @@ def test_rows_without_a_label_are_refused(tmp_path):
 def test_a_class_that_only_the_rows_kept_apart_have_is_refused(tmp_path):
     path = own_file(tmp_path / "own.tsv", [("ab"[n % 2], f"t {n}") for n in range(40)])
     records = list(read_records(path, "text"))
-    kept = own_rows(records).test.places[0]
+    kept = own_rows(records).test[0].place
     records[kept.line - 2] = records[kept.line - 2]._replace(label="rare")
     with pytest.raises(InputError, match=rf"own\.tsv:{kept.line}.*label='rare'"):
         own_rows(records)

@@ -19,16 +19,31 @@ from keras_albert import __version__
 from keras_albert.cli import (
     convert,
     describe,
+    evaluate,
     export,
+    fit,
+    predict,
     quickstart,
     serve_export,
+    settings,
     tokenize,
     verify,
 )
-from keras_albert.cli.common import PROGRAM, HelpFormatter
+from keras_albert.cli.common import PROGRAM, HelpFormatter, print_error
 from keras_albert.errors import InputError
 
-COMMANDS = (quickstart, describe, convert, export, verify, tokenize, serve_export)
+COMMANDS = (
+    quickstart,
+    describe,
+    convert,
+    export,
+    verify,
+    fit,
+    evaluate,
+    predict,
+    tokenize,
+    serve_export,
+)
 
 
 class _Parser(argparse_flags.ArgumentParser):
@@ -80,9 +95,11 @@ def run(argv: Sequence[str]) -> int:
     """
     flags.FLAGS.set_default("verbosity", logging.INFO)
     try:
-        args = build_parser().parse_args(argv)
+        args = settings.parse(build_parser(), argv)
     except SystemExit as exit_:  # argparse has printed its help or its one line
         return int(exit_.code or 0)
+    except InputError as error:  # of a settings file
+        return _report(str(error), 2, "--debug" in argv)
     logging.use_absl_handler()
     try:
         with contextlib.nullcontext() if args.debug else _no_standard_error():
@@ -95,8 +112,8 @@ def run(argv: Sequence[str]) -> int:
         # would fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        return _report("interrupted", 1)
+    except KeyboardInterrupt as error:
+        return _report(str(error) or "interrupted", 1)
     except InputError as error:
         return _report(str(error), 2, args.debug)  # one line, or one and the list it announces
     except OSError as error:
@@ -122,7 +139,7 @@ def _no_standard_error() -> Iterator[None]:
 def _report(message: str, status: int, debug: bool = False) -> int:
     if debug:
         traceback.print_exc()
-    print(f"{PROGRAM}: error: {message}", file=sys.stderr)
+    print_error(message)
     return status
 
 

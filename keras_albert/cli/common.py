@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ SOURCE_HELP = (
 GOOGLE_FLAGS = """\
 Coming from Google's scripts:
   --init_checkpoint                         SOURCE, the checkpoint prefix
-  --bert_config_file, --albert_config_file  --config
+  --bert_config_file, --albert_config_file  {config}
   --vocab_file, --spm_model_file            found beside the checkpoint{vocabulary}
   --do_lower_case                           --[no-]lower-case of tokenize, fit and predict
   --max_seq_length                          --max-length of the same
@@ -41,10 +42,11 @@ def add_source_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fa
     add_source_options(parser)
 
 
-def add_source_options(parser: argparse.ArgumentParser) -> None:
+def add_source_options(parser: argparse._ActionsContainer, config: str = "--config") -> None:
     """Adds what says how to read SOURCE; `reading` makes arguments of it."""
     parser.add_argument(
-        "--config",
+        config,
+        dest="model_config",
         metavar="FILE",
         help="the JSON configuration, where it does not lie beside the checkpoint",
     )
@@ -74,7 +76,7 @@ def reading(args: argparse.Namespace) -> dict[str, Any]:
     if args.ln_type is not None:
         overrides["norm_position"] = args.ln_type.removesuffix("ln")
     return {
-        "config_path": args.config,
+        "config_path": args.model_config,
         "ignore_keys": args.ignore_config_key,
         "overrides": {field: value for field, value in overrides.items() if value is not None},
     }
@@ -88,3 +90,8 @@ def add_json_argument(parser: argparse.ArgumentParser) -> None:
 def print_result(result: Any, render: Callable[[Any], str], as_json: bool) -> None:
     """A result on standard output, as one JSON document or as text."""
     print(json.dumps(result, indent=2, ensure_ascii=False) if as_json else render(result))
+
+
+def print_error(message: str) -> None:
+    """One line on standard error."""
+    print(f"{PROGRAM}: error: {message}", file=sys.stderr)

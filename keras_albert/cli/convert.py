@@ -9,7 +9,7 @@ from keras_albert.cli.progress import Progress
 
 NAME = "convert"
 HELP = "read a checkpoint of Google's or Hugging Face's, verify it and write a Keras directory"
-EPILOG = GOOGLE_FLAGS.format(vocabulary=", or --vocabulary")
+EPILOG = GOOGLE_FLAGS.format(config="--config", vocabulary=", or --vocabulary")
 
 # Those of keras_albert.heads, whose import takes Keras; a test compares.
 TASKS = (

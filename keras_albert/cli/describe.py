@@ -13,7 +13,7 @@ from keras_albert.errors import InputError
 
 NAME = "describe"
 HELP = "architecture, parameters, operations per token, every variable and what claims it"
-EPILOG = GOOGLE_FLAGS.format(vocabulary="")
+EPILOG = GOOGLE_FLAGS.format(config="--config", vocabulary="")
 
 _EVERY = "every published checkpoint"
 

@@ -30,6 +30,7 @@ class Progress:
         self._interval = _LINE_INTERVAL if self._terminal else _LOG_INTERVAL
         self._label: str | None = None
         self._started = self._shown = 0.0
+        self._first = 0  # done at the start: work that goes on did not begin with nothing
 
     def __call__(self, done: int, total: int | None, label: str) -> None:
         """Shows that `done` of `total` units of the work called `label` are done.
@@ -38,7 +39,7 @@ class Progress:
         """
         now = time.monotonic()
         if label != self._label:
-            self._label, self._started, self._shown = label, now, now
+            self._label, self._first, self._started, self._shown = label, done, now, now
         finished = total is not None and done >= total
         if now - self._shown < self._interval and not (finished and self._terminal):
             return
@@ -51,10 +52,18 @@ class Progress:
         else:
             logging.info("%s", text)
 
+    def note(self, text: str) -> None:
+        """Says something in a line of its own."""
+        if self._terminal:
+            self._stream.write(f"\r{text}\x1b[K\n")
+            self._stream.flush()
+        else:
+            logging.info("%s", text)
+
     def _text(self, done: int, total: int | None, label: str, seconds: float) -> str:
         text = f"{label}: {done}{'' if total is None else f'/{total}'} {self._unit}"
-        if done and seconds > 0:
-            rate = done / seconds
+        if done > self._first and seconds > 0:
+            rate = (done - self._first) / seconds
             text += f", {rate:.3g}/s"
             if total is not None:
                 text += f", {(total - done) / rate:.0f} s left"

@@ -6,10 +6,10 @@ from typing import Any
 
 from keras_albert.cli.common import GOOGLE_FLAGS
 
-EPILOG = GOOGLE_FLAGS.format(vocabulary=", or --vocabulary")
+EPILOG = GOOGLE_FLAGS.format(config="--config", vocabulary=", or --vocabulary")
 
 
-def add_text_arguments(parser: argparse.ArgumentParser) -> None:
+def add_text_arguments(parser: argparse._ActionsContainer) -> None:
     """Adds what says how text becomes tokens."""
     parser.add_argument(
         "--vocabulary",
@@ -24,7 +24,7 @@ def add_text_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_file_arguments(parser: argparse.ArgumentParser) -> None:
+def add_file_arguments(parser: argparse._ActionsContainer) -> None:
     """Adds what says how a file of texts is read; see docs/data.md."""
     parser.add_argument(
         "--format",

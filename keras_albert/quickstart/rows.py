@@ -1,26 +1,17 @@
 """The rows that the quickstart trains and judges by: movie reviews, or a person's own file."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_albert.data.messages import bad, shown
 from keras_albert.data.readers import read_records
-from keras_albert.data.records import Place, TextRecord
-from keras_albert.directory import sha256
+from keras_albert.data.records import TextRecord
 from keras_albert.errors import InputError
 
 _TEST_SHARE = 0.2  # of a person's own rows
 _EXAMPLES = 3
-
-
-class Rows(NamedTuple):
-    """Texts, the indices of their labels, where they come from."""
-
-    texts: list[str | tuple[str, ...]]
-    labels: list[int]
-    places: list[Place]
 
 
 class Data(NamedTuple):
@@ -28,10 +19,9 @@ class Data(NamedTuple):
 
     what: str
     names: tuple[str, ...]
-    train: Rows
-    test: Rows
+    train: list[TextRecord]
+    test: list[TextRecord]
     examples: list[str | tuple[str, ...]]
-    files: dict[str, dict[str, Any]]  # of each part: path, rows, sha256
 
 
 def bundled_rows(folder: Path, limit: int | None = None) -> Data:
@@ -44,7 +34,7 @@ def bundled_rows(folder: Path, limit: int | None = None) -> Data:
             for record in read_records(folder / file, "text")
         ]
 
-    return _data(
+    return Data(
         "movie reviews",
         names,
         named("train.tsv")[:limit],
@@ -85,30 +75,5 @@ def own_rows(records: Iterable[TextRecord], limit: int | None = None) -> Data:
         if record.label not in names:
             rule = "Every class has rows to train on, which are a random part of all"
             raise bad(rule, record.place, label=record.label)
-    return _data(f"rows of {train[0].place.path}", names, train, test, [])
-
-
-def _data(
-    what: str,
-    names: tuple[str, ...],
-    train: list[TextRecord],
-    test: list[TextRecord],
-    examples: list[str | tuple[str, ...]],
-) -> Data:
-    index = {name: number for number, name in enumerate(names)}
-    parts = {"train": _rows(train, index), "test": _rows(test, index)}
-    files = {name: _file(rows) for name, rows in parts.items()}
-    return Data(
-        what, names, **parts, examples=examples or parts["test"].texts[:_EXAMPLES], files=files
-    )
-
-
-def _rows(records: list[TextRecord], index: Mapping[Any, int]) -> Rows:
-    texts: list[Any] = [r.texts[0] if len(r.texts) == 1 else r.texts for r in records]
-    return Rows(texts, [index[r.label] for r in records], [r.place for r in records])
-
-
-def _file(rows: Rows) -> dict[str, Any]:
-    path = rows.places[0].path
-    is_file = Path(path).is_file()  # and not standard input
-    return {"path": path, "rows": len(rows.texts), "sha256": sha256(path) if is_file else None}
+    examples: list[Any] = [r.texts[0] if len(r.texts) == 1 else r.texts for r in test[:_EXAMPLES]]
+    return Data(f"rows of {train[0].place.path}", names, train, test, examples)

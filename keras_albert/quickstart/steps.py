@@ -3,7 +3,6 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from keras_albert.quickstart.rows import Data, bundled_rows, own_rows
 # Of the bundled reviews and of a person's file: what two cores learn from in some two minutes.
 TRAIN_ROWS = 4000
 
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[int, int | None, str], None]
 Say = Callable[[str], Any]
 
 
@@ -164,67 +163,52 @@ def _fine_tune(
     steps: Say,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    import numpy as np
-
-    from keras_albert.quickstart.fine_tuning import HISTORY, Classifier, Settings
-    from keras_albert.report import baseline_metrics, write_report
+    from keras_albert import runs
     from keras_albert.report.wording import METHODS
-    from keras_albert.training.metrics import classification_metrics
+    from keras_albert.tasks import load
 
-    train, test = data.train, data.test
-    classifier = Classifier(converted, data, Settings(**settings))
-    chosen = classifier.settings
+    chosen = runs.Settings(**{"batch_size": 16, "epochs": 2} | dict(settings))
+    rows = runs.prepare(data.train, test=data.test, labels=data.names)
+    rate = f"rate {chosen.learning_rate:g}" if chosen.learning_rate else "the rate for its size"
     steps(
-        f"Fine-tuned on {len(train.texts):,} {data.what}: {chosen.epochs} epochs, batches of "
-        f"{chosen.batch_size}, rate {chosen.learning_rate:g}, at most {chosen.max_length} tokens"
+        f"Fine-tuned on {len(data.train):,} {data.what}, a tenth of them held out: "
+        f"{chosen.epochs} epochs, batches of {chosen.batch_size}, {rate}"
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    history = folder.with_name(f"{folder.name}.{HISTORY}")
     start = time.perf_counter()
-    classifier.fit(history, progress)
-    seconds = time.perf_counter() - start
-    say(f"   {chosen.epochs * len(train.texts) / seconds:.0f} rows/s, {seconds:.0f} s")
-
-    steps(f"On {len(test.texts):,} {data.what} that it has not seen, beside simple methods")
-    probabilities = classifier.probabilities(test.texts)
-    accuracy = classification_metrics(test.labels, probabilities, data.names)["accuracy"]
-    baselines = baseline_metrics(
-        "classification", train.texts, train.labels, test.texts, test.labels, data.names
+    found = runs.fine_tune(
+        converted,
+        rows,
+        chosen,
+        folder,
+        given={"pretrained": str(converted), "train": rows.train.path} | dict(settings),
+        force=True,
+        progress=progress,
     )
-    figures = {METHODS[name]: metrics["accuracy"] for name, metrics in baselines.items()}
+    say(f"   {time.perf_counter() - start:.0f} s, measuring included")
+
+    steps(f"On {len(data.test):,} {data.what} that it has not seen, beside simple methods")
+    accuracy = found["metrics"]["test"]["accuracy"]
+    baselines = {name: metrics["accuracy"] for name, metrics in found["baselines"].items()}
+    figures = {METHODS[name]: value for name, value in baselines.items()}
     for name, value in (figures | {"Fine-tuned": accuracy}).items():
         say(f"   {name:30} {value:6.1%} right")
 
     steps("Predictions")
     predictions: list[dict[str, Any]] = [
-        {"text": text, "label": data.names[int(np.argmax(row))], "probability": float(np.max(row))}
-        for text, row in zip(data.examples, classifier.probabilities(data.examples), strict=True)
+        {
+            "text": text,
+            "label": answer["label"],
+            "probability": answer["scores"][answer["label"]],
+        }
+        for text, answer in zip(data.examples, load(folder).predict(data.examples), strict=True)
     ]
     for prediction in predictions:
         say("   {label} ({probability:.0%}): {text}".format(**prediction))
 
-    classifier.save(folder, accuracy)
-    history.replace(folder / HISTORY)
-    written = write_report(
-        folder,
-        title="Quickstart",
-        task_kind="classification",
-        names=data.names,
-        labels=test.labels,
-        probabilities_or_predictions=probabilities,
-        texts=test.texts,
-        places=test.places,
-        history=folder / HISTORY,
-        settings=asdict(chosen),
-        data=data.files,
-        baselines=baselines,
-    )
-    steps(f"Left in {folder}: the model, {HISTORY}, {', '.join(path.name for path in written)}")
-    return {
-        "accuracy": accuracy,
-        "baselines": {name: metrics["accuracy"] for name, metrics in baselines.items()},
-        "predictions": predictions,
-    }
+    left = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_file()))
+    steps(f"Left in {folder}: {left}")
+    say(f"   $ keras-albert predict --model {folder}")
+    return {"accuracy": accuracy, "baselines": baselines, "predictions": predictions}
 
 
 def _command(name: str, start: Start, *further: str) -> str:

@@ -38,9 +38,8 @@ def model_card(report: Mapping[str, Any]) -> str:
         "## Intended use\n",
         _intended_use(task),
         "```python\nimport keras_albert as ka\n\n"
-        'model = ka.load_model("DIR")  # the folder of this card\n'
-        'preprocess = ka.load_preprocessor("DIR")\n'
-        'model.predict(preprocess(["a text"]))["logits"]\n```\n',
+        'task = ka.tasks.load("DIR")  # the folder of this card\n'
+        f"task.predict([{_example(task)}])\n```\n",
         "## Data\n",
         _parts_of_data(report["data"]),
         "## Hyper-parameters\n",
@@ -55,6 +54,12 @@ def model_card(report: Mapping[str, Any]) -> str:
         _table(("", ""), report["environment"].items()),
     ]
     return "\n".join(filter(None, parts))
+
+
+def _example(task: Mapping[str, Any]) -> str:
+    """An input of the task, in Python: a text, or as many as a row has."""
+    texts = ['"a text"'] * task["segments"]
+    return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
 
 
 def _front_matter(report: Mapping[str, Any], names: Sequence[str], license_id: str) -> str:

@@ -76,7 +76,11 @@ def contents(
         "keras_albert_report": SCHEMA,
         "title": title,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "task": {"kind": task_kind, "labels": list(names)},
+        "task": {
+            "kind": task_kind,
+            "labels": list(names),
+            "segments": 1 if not rows or isinstance(texts[0], str) else len(texts[0]),
+        },
         "data": data,
         "settings": settings,
         "environment": versions() | {"platform": platform.platform()},

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_albert.config_json import read_json
 from keras_albert.data.batching import predict_in_order
 from keras_albert.data.in_graph import input_errors
-from keras_albert.config_json import read_json
 from keras_albert.directory import PROVENANCE
 from keras_albert.errors import InputError
 from keras_albert.pretrained import load_model

@@ -78,7 +78,14 @@ def test_names_cannot_break_tables_or_become_html(card):
 def test_every_kind_of_task_has_a_card(card, run):
     front, body = card(RUNS[run]())
     assert front["model-index"][0]["results"][0]["metrics"]
-    assert "model.predict(preprocess(" in body
+    assert 'task = ka.tasks.load("DIR")' in body
+    assert "task.predict([" in body
+
+
+def test_the_card_of_pairs_predicts_a_pair(card):
+    run = RUNS["classification"]()
+    _, body = card(run | {"texts": [(text, "two") for text in run["texts"]]})
+    assert 'task.predict([("a text", "a text")])' in body
 
 
 def test_many_labels_are_cut_and_what_was_not_recorded_says_so(card):
