@@ -38,6 +38,10 @@ OFFSETS = (f"{_TEXT}/test_offsets.py",)
 WORD_PIECE = (f"{_TEXT}/test_wordpiece.py",)
 SENTENCE_PIECE = (f"{_TEXT}/test_sentencepiece.py",)
 PACKING = (f"{_TEXT}/test_packing.py",)
+TARGETS = ("tests/keras_albert/tasks/test_targets.py",)
+CLASSIFIER = ("tests/keras_albert/tasks/test_text_classifier.py",)
+RUNNING = ("tests/keras_albert/training/test_running_metrics.py",)
+SERVING = ("tests/keras_albert/test_serving_tasks.py",)
 FEATURES = ("tests/keras_albert/data/features/test_windows.py",)
 HUGGING_FACE = ("tests/checkpoints_tools/test_hugging_face.py",)
 
@@ -444,5 +448,47 @@ MUTANTS = (
         "np.minimum(left, left[::-1]) + 0.01 * length",
         "np.minimum(left, left[::-1])",
         FEATURES,
+    ),
+    Mutant(
+        "a temperature multiplies the logits",
+        "keras_albert/tasks/targets/classes.py",
+        'logits.astype("float64") / temperature',
+        'logits.astype("float64") * temperature',
+        TARGETS,
+    ),
+    Mutant(
+        "windows' logits are added up",
+        "keras_albert/tasks/text_classifier.py",
+        "sums / np.bincount(owners, minlength=len(rows))[:, None]",
+        "sums",
+        CLASSIFIER,
+    ),
+    Mutant(
+        "every window weighs as much as a text",
+        "keras_albert/tasks/data.py",
+        "len(owners) / len(rows) / np.bincount(owners)[owners]",
+        "np.ones(len(owners))",
+        CLASSIFIER,
+    ),
+    Mutant(
+        "the weights of classes take the place of those of rows",
+        "keras_albert/tasks/data.py",
+        "by_class if found is None else found * by_class",
+        "by_class",
+        CLASSIFIER,
+    ),
+    Mutant(
+        "macro F1 counts classes that do not occur",
+        "keras_albert/training/running_metrics.py",
+        "ops.sum(f1) / ops.maximum(occurring, 1.0)",
+        "ops.mean(f1)",
+        RUNNING,
+    ),
+    Mutant(
+        "served windows take the largest logits",
+        "keras_albert/serving/service.py",
+        "tf.math.segment_mean(logits, texts_of)",
+        "tf.math.segment_max(logits, texts_of)",
+        SERVING,
     ),
 )
