@@ -12,7 +12,7 @@ from keras_albert.training.averages import AveragedWeights
 
 MODES = ("auto", "min", "max")
 _SMALLER_IS_BETTER = frozenset(
-    {"error", "ece", "mae", "mse", "rmse", "mape", "msle", "perplexity", "kl_divergence"}
+    {"loss", "error", "ece", "mae", "mse", "rmse", "mape", "msle", "perplexity", "divergence"}
 )
 
 
@@ -24,8 +24,7 @@ def direction(monitor: str, mode: str = "auto") -> str:
     if mode != "auto":
         return mode
     words = monitor.lower().replace("/", "_").split("_")
-    small = words[-1] == "loss" or not _SMALLER_IS_BETTER.isdisjoint({words[-1], *words[-2:]})
-    return "min" if small else "max"
+    return "min" if words[-1] in _SMALLER_IS_BETTER else "max"
 
 
 class BestWeights(keras.callbacks.EarlyStopping):

@@ -170,7 +170,8 @@ def _restore(checkpoint: Checkpoint, run: Run, model: Any, probe: Any) -> Passed
     if batch:
         # Keras makes the metrics' variables when it sees a batch; what else this changes is
         # restored below.
-        model.test_on_batch(*keras.utils.unpack_x_y_sample_weight(next(iter(probe))))
+        seen = next(probe.as_numpy_iterator())
+        model.test_on_batch(*keras.utils.unpack_x_y_sample_weight(seen))
     run.restore(checkpoint, model)
     logging.info("Goes on after step %d, from %s", run.position.step, checkpoint.path)
     return PassedOver(batch, lambda: assign(checkpoint, "metrics", model.metrics_variables))

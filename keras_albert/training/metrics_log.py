@@ -10,6 +10,7 @@ from typing import Any
 from absl import logging
 
 from keras_albert.training.position import Position
+from keras_albert.training.values import value_of
 
 FILE = "metrics.jsonl"
 
@@ -90,7 +91,7 @@ class MetricsLog:
         if position.epoch != self._epoch:
             self._epoch, self._before = position.epoch, (0.0, 0.0)
         tracker = next(metric for metric in model.metrics if metric.name == "loss")
-        after = float(tracker.total), float(tracker.count)
+        after = float(value_of(tracker.total)), float(value_of(tracker.count))
         rows = after[1] - self._before[1]
         loss = (after[0] - self._before[0]) / rows
         self._before = after

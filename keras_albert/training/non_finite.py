@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_albert.data.in_graph import input_errors
 from keras_albert.training.errors import NonFiniteLossError
 from keras_albert.training.position import Position
+from keras_albert.training.values import sync, value_of
 
 _INTERVAL = 100  # steps between copies of the weights
 _MOST_ROWS = 5  # that the message shows
@@ -54,7 +54,7 @@ class NonFiniteGuard:
 
     def _keep(self, model: Any, step: int) -> None:
         sync(model)
-        weights = [np.array(keras.ops.convert_to_numpy(weight)) for weight in model.weights]
+        weights = [np.array(value_of(weight)) for weight in model.weights]
         # The loss was that of the weights before the step.
         if step == 0 or all(np.isfinite(w.astype("float64").sum()) for w in weights):
             self._weights, self._kept_step = weights, step
@@ -75,8 +75,8 @@ class NonFiniteGuard:
         kept = f"after step {self._kept_step}" if self._kept_step else "before the first step"
         return NonFiniteLossError(
             f"The loss is a finite number; in {steps} (epoch {after.epoch + 1}) it was not. The "
-            f"model has its weights of {kept} again. Try a lower learning rate, or look for a bad "
-            f"row in the batch: {places}{more}. Received: loss={found.loss}",
+            f"model again has the weights that it had {kept}. Try a lower learning rate, or look "
+            f"for a bad row in the batch: {places}{more}. Received: loss={found.loss}",
             step=after.step,
             epoch=after.epoch + 1,
             kept_step=self._kept_step,
@@ -90,9 +90,3 @@ def _rows(batches: Callable[..., Any], before: Position, count: int) -> np.ndarr
         found = batches(first_epoch=before.epoch, row_index=True).skip(before.batch).take(count)
         rows = np.concatenate([indices.numpy() for _, indices in found])
     return rows[rows >= 0]  # the others are copies that fill a batch
-
-
-def sync(model: Any) -> None:
-    """Lets the model's variables have their values, which JAX holds elsewhere during fit."""
-    if keras.backend.backend() == "jax":
-        model.jax_state_sync()

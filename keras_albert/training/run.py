@@ -13,10 +13,11 @@ from keras_albert.training.checkpoints import Checkpoint, Checkpoints
 from keras_albert.training.errors import Interrupted
 from keras_albert.training.flat_loss import FlatLoss
 from keras_albert.training.metrics_log import FILE, MetricsLog
-from keras_albert.training.non_finite import NonFiniteGuard, sync
+from keras_albert.training.non_finite import NonFiniteGuard
 from keras_albert.training.position import Position
-from keras_albert.training.saved_state import Named, arrays_of, assign, values_in
+from keras_albert.training.saved_state import Named, arrays_of, assign, name_of, values_in
 from keras_albert.training.stopping import StopSignals
+from keras_albert.training.values import sync
 
 CHECKPOINTS = "checkpoints"
 
@@ -124,7 +125,8 @@ class Run(keras.callbacks.Callback):
         elif self.position.batch:
             yield from arrays_of("metrics", self.model.metrics_variables)
         if self.best is not None:
-            yield from arrays_of("best", self.best.best_weights or ())
+            for index, weight in enumerate(self.best.best_weights or ()):
+                yield name_of("best", index), weight
 
     def close(self) -> None:
         """Closes the file of metrics."""

@@ -7,23 +7,28 @@ far and where the data are.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_albert.data.messages import shown
 from keras_albert.errors import InputError
 from keras_albert.training.checkpoints import Checkpoint
+from keras_albert.training.values import value_of
 
 Named = tuple[str, np.ndarray]
 
 
-def arrays_of(group: str, variables: Iterable[Any]) -> Iterator[Named]:
-    """The values of variables, or arrays, under the group's name and their number.
+def name_of(group: str, index: int) -> str:
+    """The name of a group's array with that number.
 
-    Not by path: what Keras numbers, such as seed generators, has other names in the next process.
+    Not its path: what Keras numbers, such as seed generators, has other names in the next process.
     """
+    return f"{group}/{index:05d}"
+
+
+def arrays_of(group: str, variables: Iterable[Any]) -> Iterator[Named]:
+    """The values of variables under their names."""
     for index, variable in enumerate(variables):
-        yield f"{group}/{index:05d}", np.asarray(keras.ops.convert_to_numpy(variable))
+        yield name_of(group, index), value_of(variable)
 
 
 def values_in(checkpoint: Checkpoint, group: str) -> list[np.ndarray]:
@@ -46,7 +51,7 @@ def assign(checkpoint: Checkpoint, group: str, variables: list[Any]) -> None:
         )
     pairs = list(zip(variables, values, strict=True))
     for variable, value in pairs:
-        dtype = keras.ops.convert_to_numpy(variable).dtype
+        dtype = value_of(variable).dtype
         if value.shape != tuple(variable.shape) or value.dtype.itemsize != dtype.itemsize:
             raise InputError(
                 f"{checkpoint.path}: the checkpoint is of another {group}: {variable.path} has "
@@ -54,7 +59,7 @@ def assign(checkpoint: Checkpoint, group: str, variables: list[Any]) -> None:
                 f"Received: shape {tuple(variable.shape)}, type {dtype}"
             )
     for variable, value in pairs:
-        dtype = keras.ops.convert_to_numpy(variable).dtype
+        dtype = value_of(variable).dtype
         variable.assign(value if value.dtype == dtype else value.view(dtype))
 
 
