@@ -222,8 +222,15 @@ def sha256(path: str | Path) -> str:
 
 
 def read_files(paths: Iterable[str | Path | None]) -> dict[str, bytes]:
-    """Name -> content, for files to keep beside a model."""
-    return {Path(path).name: Path(path).read_bytes() for path in paths if path is not None}
+    """Name -> content, for files to keep beside a model.
+
+    A vocabulary under another name is called vocab.txt there, where it is found again.
+    """
+    files = {}
+    for path in map(Path, filter(None, paths)):
+        is_found = path.suffix != ".txt" or path.name.startswith("vocab")
+        files[path.name if is_found else "vocab.txt"] = path.read_bytes()
+    return files
 
 
 def _write_weights(

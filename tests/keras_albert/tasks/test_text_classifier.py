@@ -137,6 +137,19 @@ def test_case_is_kept_in_the_folder(source, tmp_path):
     assert not ka.load_tokenizer(tmp_path / "cased").lower_case
 
 
+def test_a_vocabulary_under_another_name_is_found_again_in_the_folder(source, tmp_path):
+    vocabulary = tmp_path / "chinese_21128.txt"
+    vocabulary.write_bytes((source / "vocab.txt").read_bytes())
+    (source / "vocab.txt").rename(tmp_path / "aside")
+    try:
+        classifier = fresh(source, vocabulary_path=vocabulary)
+    finally:
+        (tmp_path / "aside").rename(source / "vocab.txt")
+    classifier.save(tmp_path / "saved")
+    loaded = load(tmp_path / "saved")
+    np.testing.assert_array_equal(loaded.logits(NEW_TEXTS), classifier.logits(NEW_TEXTS))
+
+
 def test_the_same_seed_gives_the_same_weights(source):
     first = taught(source, FEW, FEW_LABELS)
     assert_same_weights(first, taught(source, FEW, FEW_LABELS))
