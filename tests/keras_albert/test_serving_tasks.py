@@ -85,13 +85,14 @@ def assert_same_answers(answers, predicted, names):
         assert any(held) and not all(len(labels) == len(names) for labels in held)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*list(KINDS)[:-1], pytest.param("cut", marks=pytest.mark.slow)])
 def test_a_served_task_answers_as_predict_does(source, tmp_path, kind):
     task = task_of(source, temperature=1.0 if kind == "a number" else 1.7, **KINDS[kind])
     answers = served(task, tmp_path / "1", TEXTS)
     assert_same_answers(answers, task.predict(TEXTS), task.targets.names)
 
 
+@pytest.mark.slow
 def test_windows_change_what_is_served(source, tmp_path):
     whole, cut = (
         served(task_of(source, **KINDS[kind]), tmp_path / kind, TEXTS)["scores"]

@@ -249,6 +249,7 @@ def test_windows_average_the_logits_of_their_parts(source):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_comes_late_in_a_text_is_learnt_from_windows(source):
     texts = [f"{'the film was a ' * 5}{text}" for text in TEXTS]
     classifier = fresh(source, seed=1, max_length=12, long_texts="windows")

@@ -67,7 +67,7 @@ def undisturbed(tmp_path_factory):
         {"step": 1},
         pytest.param({"step": 4}, marks=pytest.mark.slow),
         {"step": STEPS},
-        {"step": 2 * STEPS + 5},
+        pytest.param({"step": 2 * STEPS + 5}, marks=pytest.mark.slow),
         {"validation": 3},
     ],
     ids=str,
@@ -113,7 +113,7 @@ def test_fit_sees_every_epochs_own_order():
     [
         {"gradient_accumulation_steps": 4},
         {"use_ema": True, "ema_momentum": 0.9},
-        {"steps_per_execution": 4},
+        pytest.param({"steps_per_execution": 4}, marks=pytest.mark.slow),
         pytest.param({"dtype": "mixed_bfloat16"}, marks=pytest.mark.slow),
         pytest.param({"dtype": "mixed_float16"}, marks=pytest.mark.slow),
         pytest.param({"transformer": True}, marks=pytest.mark.slow),
