@@ -227,7 +227,10 @@ def read_files(paths: Iterable[str | Path | None]) -> dict[str, bytes]:
     A vocabulary under another name is called vocab.txt there, where it is found again.
     """
     files = {}
-    for path in map(Path, filter(None, paths)):
+    for given in paths:
+        if given is None:
+            continue
+        path = Path(given)
         is_found = path.suffix != ".txt" or path.name.startswith("vocab")
         files[path.name if is_found else "vocab.txt"] = path.read_bytes()
     return files
