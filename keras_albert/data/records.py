@@ -24,6 +24,11 @@ class TextRecord(NamedTuple):
     label: str | float | tuple[str, ...] | None
     place: Place
 
+    @property
+    def text(self) -> str | tuple[str, ...]:
+        """The text alone, or all segments where there are several."""
+        return self.texts[0] if len(self.texts) == 1 else self.texts
+
 
 class WordsRecord(NamedTuple):
     """The words of a sentence, one tag each; `tags` is None where there are none."""

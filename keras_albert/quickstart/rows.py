@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keras_albert.data.messages import bad, shown
 from keras_albert.data.readers import read_records
@@ -75,5 +75,5 @@ def own_rows(records: Iterable[TextRecord], limit: int | None = None) -> Data:
         if record.label not in names:
             rule = "Every class has rows to train on, which are a random part of all"
             raise bad(rule, record.place, label=record.label)
-    examples: list[Any] = [r.texts[0] if len(r.texts) == 1 else r.texts for r in test[:_EXAMPLES]]
+    examples = [record.text for record in test[:_EXAMPLES]]
     return Data(f"rows of {train[0].place.path}", names, train, test, examples)

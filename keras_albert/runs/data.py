@@ -42,7 +42,7 @@ class Part:
     @property
     def texts(self) -> list[Any]:
         """Each text, or the tuple of a row's segments."""
-        return [r.texts[0] if len(r.texts) == 1 else r.texts for r in self.records]
+        return [record.text for record in self.records]
 
     @cached_property
     def description(self) -> dict[str, Any]:

@@ -74,10 +74,8 @@ def encoded(
     Raises:
         InputError: A label or a weight is none, or a text is too long to be taken.
     """
-    import tensorflow as tf
-
     texts, labels, weights = given
-    if isinstance(texts, tf.data.Dataset) or hasattr(texts, "windows"):
+    if brings_labels(texts):
         if labels is not None or weights is not None:
             raise InputError("A dataset brings its labels and weights. Received: labels beside it")
         if class_weight is not None:
@@ -120,6 +118,13 @@ def encoded(
 
 def _place_of_window(rows: Rows, owners: np.ndarray, window: int) -> str:
     return rows.place(int(owners[window]))
+
+
+def brings_labels(data: Any) -> bool:
+    """Whether it is a dataset or `TFRecords`, and not texts."""
+    import tensorflow as tf
+
+    return isinstance(data, tf.data.Dataset) or hasattr(data, "windows")
 
 
 def windowed(rows: Rows, preprocess: Any, settings: TextSettings) -> tuple[Any, np.ndarray]:

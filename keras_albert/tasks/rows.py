@@ -69,7 +69,7 @@ def as_rows(texts: Any, labels: Any = None, sample_weight: Any = None) -> Rows:
             places = [record.place for record in texts]
             if labels is None and texts[0].label is not None:
                 labels = [record.label for record in texts]
-            texts = [r.texts if len(r.texts) > 1 else r.texts[0] for r in texts]
+            texts = [record.text for record in texts]
     segments = tuple(_as_list(segment) for segment in as_segments(texts))
     sizes = sorted({len(segment) for segment in segments})
     if len(sizes) != 1 or not sizes[0]:

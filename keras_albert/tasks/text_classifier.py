@@ -15,7 +15,7 @@ from keras_albert.errors import InputError
 from keras_albert.pretrained import load_model
 from keras_albert.pretrained_text import load_preprocessor
 from keras_albert.tasks.base import Task
-from keras_albert.tasks.data import check_segments, chunks_of, encoded, windowed
+from keras_albert.tasks.data import brings_labels, check_segments, chunks_of, encoded, windowed
 from keras_albert.tasks.rows import Rows, as_rows
 from keras_albert.tasks.settings import TextSettings, text_settings
 from keras_albert.tasks.targets import targets_of
@@ -271,9 +271,7 @@ class TextClassifier(Task):
 
     def _labelled(self, texts: Any, labels: Any, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Encoded labels and logits of the same rows."""
-        import tensorflow as tf
-
-        if isinstance(texts, tf.data.Dataset) or hasattr(texts, "windows"):
+        if brings_labels(texts):
             if self.settings.long_texts == "windows":
                 raise InputError("Windows are cut from texts in memory. Received: a dataset")
             found = []
