@@ -304,7 +304,7 @@ class TextClassifier(Task):
             return np.asarray(self.model.predict_on_batch(inputs)["logits"])
         outputs = predict_in_order(
             self.model.predict_on_batch,
-            data,
+            (data,),  # inputs alone: of (first, second) the second would be labels
             batch_size,
             preprocess=preprocess,
             lengths=lengths,

@@ -320,6 +320,16 @@ def test_pairs_are_tuples_of_texts():
         assert batch[1].tolist() == [1, 0]
 
 
+def test_pairs_without_labels_are_a_tuple_within_the_tuple():
+    pairs = (["ab", "c"], ["d", "ef"])
+    outputs = predict_in_order(
+        lambda inputs: inputs["segment_ids"].sum(axis=1), (pairs,), 1, preprocess=first_letters
+    )
+    assert list(outputs) == [1, 2]
+    with pytest.raises(InputError, match="Labels and weights are numbers"):
+        length_batches(pairs, 1, preprocess=first_letters)
+
+
 def test_an_object_with_ragged_preprocesses():
     class Preprocessor:
         ragged = staticmethod(first_letters)

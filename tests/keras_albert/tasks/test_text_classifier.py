@@ -195,6 +195,9 @@ def test_pairs_are_two_segments(source):
     assert expected == [[0, 0, 0, 0, 1, 1, 1]]
     by_segment = tuple(map(list, zip(*pairs, strict=True)))
     np.testing.assert_array_equal(classifier.logits(by_segment), classifier.logits(pairs))
+    # Through the pipeline, in batches of 32, as by themselves.
+    one_by_one = [classifier.logits(pairs[row : row + 1])[0] for row in range(40)]
+    np.testing.assert_allclose(classifier.logits(pairs)[:40], one_by_one, atol=1e-5)
     with pytest.raises(InputError, match=r"inputs have 2 texts each. Received: 1"):
         classifier.predict(["one text"])
 
