@@ -4,7 +4,7 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test slow coverage lint format bench docs mutants clean
+.PHONY: help quickstart test slow coverage lint format bench docs notebooks mutants clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -36,6 +36,9 @@ bench: $(VENV)/.installed ## every benchmark: one JSON line each
 
 docs: $(VENV)/.installed-test ## run every example in README, docs and docstrings
 	$(PY) -m pytest tests/test_docs.py
+
+notebooks: $(VENV)/.installed-test ## run the notebooks of colab/ at reduced size
+	$(PY) colab/execute.py --check
 
 mutants: $(VENV)/.installed-test ## break the code on purpose; every break must fail a default test
 	$(PY) -m tests.mutants

@@ -17,11 +17,16 @@ from keras_albert.directory import (
     new_directory,
     refuse_to_replace,
     replaced_files,
-    sha256,
     write_directory,
 )
 from keras_albert.errors import InputError
-from keras_albert.pretrained import build_filled, default_options, default_task, open_weights
+from keras_albert.pretrained import (
+    build_filled,
+    default_options,
+    default_task,
+    open_weights,
+    origin,
+)
 from keras_albert.pretrained_text import text_files
 from keras_albert.versions import versions
 
@@ -80,7 +85,7 @@ def convert(
         options = default_options(weights, task) | {"dtype": dtype}
         model, fresh = build_filled(weights, task, options, progress=progress)
         held = {variable.path for variable in model.weights}
-        provenance = _provenance(source, located, weights) | {"parity": parity}
+        provenance = _provenance(located, weights) | {"parity": parity}
         write_directory(
             out,
             model,
@@ -179,14 +184,12 @@ def refuse_to_lose(located: Source, out: str | Path) -> None:
             )
 
 
-def _provenance(source: str | Path, located: Source, weights: Any) -> dict[str, Any]:
+def _provenance(located: Source, weights: Any) -> dict[str, Any]:
     """Where the weights come from, to the byte."""
     claims = weights.plan.claims
     labels = {} if weights.labels is None else {"labels": list(weights.labels)}
     return {
-        "source": str(source),
-        "kind": located.kind,
-        "sha256": {path.name: sha256(path) for path in weights.checkpoint.files},
+        **origin(weights, located),
         "versions": versions(),
         "names": weights.names,
         "dtypes": {claim.path: weights.checkpoint.dtypes[claim.name] for claim in claims},

@@ -21,6 +21,7 @@ from checkpoints_tools.tables.plan import names_for
 from checkpoints_tools.tables.rules import IDENTITY
 from keras_albert import __version__
 from keras_albert.config import EncoderConfig
+from keras_albert.config_json import json_bytes
 from keras_albert.directory import new_directory, read_files, refuse_to_replace
 from keras_albert.errors import InputError
 from keras_albert.model import TransformerModel
@@ -129,7 +130,7 @@ def export_hugging_face(
         description["torch_dtype"] = dtypes.pop() if len(dtypes) == 1 else "float32"
         architecture = description["architectures"][0]
         beside = {
-            "config.json": _json(description),
+            "config.json": json_bytes(description),
             **_text_files(files, weights.config, lower_case),
             "README.md": _card(architecture, task, weights.config.family, origin).encode(),
         }
@@ -226,7 +227,7 @@ def _text_files(
     }
     if lower_case is not None:
         settings["do_lower_case"] = lower_case
-    return there | {TOKENIZER_CONFIG: _json(settings)}
+    return there | {TOKENIZER_CONFIG: json_bytes(settings)}
 
 
 def is_lower_cased(vocabulary: bytes) -> bool:
@@ -261,7 +262,3 @@ from transformers import {architecture}
 model = {architecture}.from_pretrained(".")  # this folder
 ```
 """
-
-
-def _json(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()

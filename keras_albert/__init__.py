@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from keras_albert.public import *  # noqa: F403
 
 # `from keras_albert import layers` imports these itself, once `__getattr__` has said no.
-_SUBMODULES = ("activations", "data", "layers", "optimizers", "tasks", "tokenization")
+_SUBMODULES = ("activations", "data", "distribute", "layers", "optimizers", "tasks", "tokenization")
 
 # The import registers every layer and model with Keras, so that `keras.models.load_model` knows
 # them. The command line alone comes here before Keras is there: it answers --help without it.

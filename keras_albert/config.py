@@ -2,12 +2,18 @@
 
 import dataclasses
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from keras_albert.config_json import FAMILY_KEYS, one_of, read_json, to_fields, to_keys
+from keras_albert.config_json import (
+    FAMILY_KEYS,
+    one_of,
+    read_json,
+    to_fields,
+    to_keys,
+    write_json,
+)
 from keras_albert.errors import InputError
 from keras_albert.published import PUBLISHED
 
@@ -200,7 +206,7 @@ class EncoderConfig:
 
     def to_json(self, path: str | Path) -> None:
         """Writes Google's JSON; see `to_dict`."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        write_json(path, self.to_dict())
 
     def get_config(self) -> dict[str, Any]:
         """Our own field names, for Keras' serialization and a converted directory."""

@@ -89,6 +89,18 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return values
 
 
+def json_bytes(content: Any) -> bytes:
+    """Indented JSON, as all our files hold it: UTF-8, with letters of any script as they are."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    # The bytes of a path that are no text become JSON's own escapes, \\udc80 to \\udcff.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Writes what `read_json` reads."""
+    Path(path).write_bytes(json_bytes(content))
+
+
 def to_fields(
     values: Mapping[str, Any], family: str | None = None, ignore_keys: Iterable[str] = ()
 ) -> dict[str, Any]:

@@ -7,7 +7,6 @@ class names and the order of layers, which may change. Variables that the model 
 
 import contextlib
 import hashlib
-import json
 import math
 import os
 import tempfile
@@ -20,7 +19,7 @@ import ml_dtypes
 import numpy as np
 
 from keras_albert.config import EncoderConfig
-from keras_albert.config_json import read_json
+from keras_albert.config_json import read_json, write_json
 from keras_albert.errors import InputError
 
 SCHEMA = 1
@@ -148,10 +147,10 @@ def write_directory(
             "config": config.get_config(),
             "weights": keys,
         }
-        _write_json(partial / CONFIG, description)
+        write_json(partial / CONFIG, description)
         for name, content in (files or {}).items():
             (partial / name).write_bytes(content)
-        _write_json(
+        write_json(
             partial / PROVENANCE,
             {**(provenance or {}), "weights_sha256": sha256(partial / WEIGHTS)},
         )
@@ -304,7 +303,3 @@ def _entry(description: Mapping[str, Any], key: str, kind: type) -> Any:
     if not isinstance(value, kind):
         raise InputError(f"the key {key!r} has a {kind.__name__}. Received: {value!r:.60}")
     return value
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_albert.config import EncoderConfig
+from keras_albert.replicas import ReplicatedTraining
 
 # What other packages call our inputs: Google, TF-Hub, Hugging Face. Then what else Google's record
 # files hold, under the names that `data.tfrecords` gives it.
@@ -48,7 +49,7 @@ _DEFAULTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")
-class TransformerModel(keras.Model):
+class TransformerModel(ReplicatedTraining, keras.Model):
     """A functional model with named inputs, some of which may be left out.
 
     Inputs are a dict of integer arrays, `token_ids` [batch, length] at least (a bare array is

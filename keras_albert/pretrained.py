@@ -10,7 +10,13 @@ import numpy as np
 from absl import logging
 
 from keras_albert.config import EncoderConfig
-from keras_albert.directory import DirectoryWeights, read_files, write_directory
+from keras_albert.directory import (
+    WEIGHTS,
+    DirectoryWeights,
+    read_files,
+    sha256,
+    write_directory,
+)
 from keras_albert.errors import InputError
 from keras_albert.heads import build_model
 from keras_albert.layers.initializers import weights_follow
@@ -30,6 +36,8 @@ _HEADS = {
     "span": "answer span",
     "answer_span": "answer span with answerability",
 }
+# The arguments of `load_model` that say how a source is read.
+_READING = ("config_path", "vocabulary_path", "overrides", "ignore_keys", "allow_nonfinite")
 
 
 class Weights(Protocol):
@@ -108,16 +116,26 @@ def load_model(
     Raises:
         InputError: The source is not whole, or does not hold what its configuration says.
     """
-    with open_weights(
-        source,
-        config_path=config_path,
-        vocabulary_path=vocabulary_path,
-        overrides=overrides,
-        ignore_keys=ignore_keys,
-        allow_nonfinite=allow_nonfinite,
-    ) as (weights, located):
+    reading = {
+        "config_path": config_path,
+        "vocabulary_path": vocabulary_path,
+        "overrides": overrides,
+        "ignore_keys": ignore_keys,
+        "allow_nonfinite": allow_nonfinite,
+    }
+    with loaded(source, task, fresh_head=fresh_head, **reading, **options) as (model, _, _):
+        return model
+
+
+@contextlib.contextmanager
+def loaded(
+    source: str | Path, task: str | None, *, fresh_head: bool = False, **arguments: Any
+) -> Iterator[tuple[Any, Any, "Source"]]:
+    """What `load_model` gives, while its source is still open: (model, weights, source)."""
+    reading = {name: arguments.pop(name) for name in _READING if name in arguments}
+    with open_weights(source, **reading) as (weights, located):
         task = task or default_task(weights)
-        options = default_options(weights, task, fresh_head) | options
+        options = default_options(weights, task, fresh_head) | arguments
         heads = set(_HEADS) - {"pool"} if fresh_head else ()
         model, fresh = build_filled(weights, task, options, fresh=heads)
         for note in weights.notes:
@@ -127,7 +145,7 @@ def load_model(
         for head in fresh:
             logging.warning("%s: the %s starts fresh", source, _HEADS[head])
         model.files = text_files(located)
-    return model
+        yield model, weights, located
 
 
 def save_pretrained(
@@ -204,6 +222,22 @@ def open_weights(
                 yield foreign, located
         else:
             yield TF1Weights(located, **reading), located
+
+
+def origin(weights: Any, located: "Source") -> dict[str, Any]:
+    """Where weights come from, to the byte.
+
+    Returns:
+        `source`, `kind`, the `sha256` of its files by name; of a directory of ours also its own
+        `origin`, as far as its provenance.json tells.
+    """
+    found: dict[str, Any] = {"source": located.name, "kind": located.kind}
+    if located.kind != "keras":
+        return found | {"sha256": {path.name: sha256(path) for path in weights.checkpoint.files}}
+    found["sha256"] = {WEIGHTS: weights.provenance["weights_sha256"]}  # checked when it was opened
+    keys = ("source", "kind", "sha256", "origin")
+    own = {key: weights.provenance[key] for key in keys if key in weights.provenance}
+    return found | ({"origin": own} if own else {})
 
 
 def default_task(weights: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from absl import logging
 
 from keras_albert.config import EncoderConfig
-from keras_albert.config_json import read_json
+from keras_albert.config_json import json_bytes, read_json
 from keras_albert.directory import read_files
 from keras_albert.errors import InputError
 from keras_albert.tokenization.casing import case_complaint, named_cased
@@ -143,7 +143,7 @@ def text_files(located: Any) -> dict[str, bytes]:
 def tokenizer_config(files: Mapping[str, bytes], lower_case: bool) -> dict[str, bytes]:
     """The tokenizer_config.json among a model's files, saying whether text is lower-cased."""
     settings = json.loads(files.get(TOKENIZER_CONFIG, b"{}")) | {"do_lower_case": lower_case}
-    return {TOKENIZER_CONFIG: (json.dumps(settings, indent=2) + "\n").encode()}
+    return {TOKENIZER_CONFIG: json_bytes(settings)}
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """The public names of keras_albert, and the import that registers every class with Keras."""
 
-from keras_albert import activations, data, layers, optimizers, tasks, tokenization
+from keras_albert import activations, data, distribute, layers, optimizers, tasks, tokenization
 from keras_albert.config import EncoderConfig
 from keras_albert.encoders import albert_encoder, bert_encoder
 from keras_albert.errors import InputError
@@ -14,6 +14,7 @@ __all__ = [
     "albert_encoder",
     "bert_encoder",
     "data",
+    "distribute",
     "layers",
     "load_encoder",
     "load_model",

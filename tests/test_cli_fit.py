@@ -1,5 +1,6 @@
 """`keras-albert fit` and `evaluate`: a run's folder, its settings, its interruptions, bad input."""
 
+import argparse
 import errno
 import io
 import json
@@ -16,13 +17,15 @@ import pytest
 import keras_albert as ka
 from keras_albert import cli, tasks
 from keras_albert.cli import fit, fit_arguments, progress
+from keras_albert.directory import sha256
+from keras_albert.errors import InputError
 from keras_albert.report import run_folder
 from keras_albert.runs.data import KIND_NAMES
 from keras_albert.tasks import TextClassifier
 from keras_albert.training import non_finite
 from keras_albert.training.errors import Interrupted
-from tests.keras_albert.tasks.small import NAMES, reviews, write_source
-from tests.paths import ROOT
+from tests.keras_albert.tasks.small import NAMES, reviews, run_eagerly, write_source
+from tests.paths import ROOT, SHARED, needs_shared
 
 FAST = ("--epochs", 4, "--batch-size", 16, "--learning-rate", 5e-3)
 
@@ -47,6 +50,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     write_source(folder)
     write_rows(folder / "train.tsv", 320)
+    write_rows(folder / "few.tsv", 64)
     write_rows(folder / "dev.tsv", 32, seed=1)
     write_rows(folder / "test.tsv", 32, seed=2)
     return folder
@@ -75,6 +79,11 @@ def run(files):
 def quick_page(run, monkeypatch):
     """The pictures of one run are enough."""
     monkeypatch.setattr(run_folder, "render_html", lambda report: "<html>")
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    run_eagerly(monkeypatch)
 
 
 def error_of(capsys):
@@ -112,6 +121,9 @@ def test_a_run_leaves_a_task_that_loads_with_report_card_metrics_and_settings(ru
     assert report["settings"]["temperature"] == classifier.settings.temperature != 1
     provenance = json.loads((run / "provenance.json").read_text())
     assert provenance["metrics"]["test"]["accuracy"] == report["metrics"]["accuracy"] > 0.9
+    encoder = run.parent / "encoder"
+    assert provenance["source"] == str(encoder)
+    assert provenance["sha256"] == {"model.weights.h5": sha256(encoder / "model.weights.h5")}
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert steps[-1] == 4 * 320 / 16
 
@@ -193,7 +205,7 @@ def test_a_folder_that_is_not_empty_is_refused(run, files, capsys):
 
 
 def test_force_replaces_a_run_and_a_full_disk_leaves_the_earlier_model_and_can_be_resumed(
-    run, files, tmp_path, monkeypatch, capsys
+    eager, files, tmp_path, monkeypatch, capsys
 ):
     output = tmp_path / "run"
     output.mkdir()
@@ -211,7 +223,7 @@ def test_force_replaces_a_run_and_a_full_disk_leaves_the_earlier_model_and_can_b
     more += ("--class-weight", "balanced")
     with monkeypatch.context() as patch:
         patch.setattr(TextClassifier, "save", full)
-        assert cli.run(words(files, output, *more)) == 2
+        assert cli.run(words(files, output, *more, train="few.tsv")) == 2
     assert "No space left on device" in error_of(capsys)
     assert (output / "model.weights.h5").read_bytes() == b"earlier"
     assert len(list((output / "checkpoints").iterdir())) == 1
@@ -263,10 +275,11 @@ def test_a_dry_run_needs_no_output_and_speaks_text(files, run, tmp_path, capsys,
     assert "0.0% of the training rows are cut" in text
 
 
-def test_several_seeds_give_mean_and_deviation_and_the_best_is_kept(files, tmp_path, capsys):
+def test_several_seeds_give_mean_and_deviation_and_the_best_is_kept(eager, files, tmp_path, capsys):
     output = tmp_path / "runs"
     more = ("--epochs", 1, "--learning-rate", 1e-3, "--runs", 2, "--monitor", "val_loss")
-    assert cli.run(words(files, output, *more, "--json", "--no-baselines")) == 0
+    more += ("--json", "--no-baselines")
+    assert cli.run(words(files, output, *more, train="few.tsv")) == 0
     found = json.loads(capsys.readouterr().out)
     summary = json.loads((output / "runs.json").read_text())
     assert {name: found[name] for name in summary} == summary
@@ -292,7 +305,39 @@ def test_several_seeds_give_mean_and_deviation_and_the_best_is_kept(files, tmp_p
     assert tasks.load(output).settings.labels == tuple(NAMES)
 
 
-def test_lists_of_labels_make_a_multi_label_task(files, tmp_path, capsys):
+def parts_of(folder, *more):
+    """The texts and labels that a run would have of train.tsv and test.tsv."""
+    parser = argparse.ArgumentParser()
+    fit.add_arguments(parser)
+    named = [word for name in ("train", "test") for word in (f"--{name}", folder / f"{name}.tsv")]
+    columns = ("--text", "-3", "--text-pair", "-2", "--label", "-1", "--label-type", "number")
+    data = fit._data(parser.parse_args(list(map(str, [*named, *columns, *more]))))
+    return data.parts
+
+
+def test_a_file_with_a_header_and_one_without_are_read_by_the_same_numbers(tmp_path):
+    rows = "0\tnews\tA plane lands.\tA plane is down.\t4.5\n1\tnews\tA man.\tA dog.\t0.0\n"
+    header = "index\tgenre\tsentence1\tsentence2\tscore\n"
+    (tmp_path / "train.tsv").write_text(rows * 10)
+    (tmp_path / "test.tsv").write_text(header + rows)
+    parts = parts_of(tmp_path)
+    assert parts["test"].texts == [("A plane lands.", "A plane is down."), ("A man.", "A dog.")]
+    assert parts["test"].labels.tolist() == [4.5, 0.0]
+    assert len(parts["train"].texts) + len(parts["validation"].texts) == 20
+    with pytest.raises(InputError, match=r"at .*test.tsv:1. Received: label='score'"):
+        parts_of(tmp_path, "--no-header")  # holds for both
+
+
+@needs_shared
+def test_sts_b_is_read_though_one_of_its_files_has_a_header():
+    parts = parts_of(SHARED / "data" / "STS-B")
+    rows = {name: len(part.texts) for name, part in parts.items()}
+    assert rows["train"] + rows["validation"] == 4249
+    assert rows["test"] == 1500
+    assert parts["test"].texts[0][0] == "A man with a hard hat is dancing."
+
+
+def test_lists_of_labels_make_a_multi_label_task(eager, files, tmp_path, capsys):
     texts, labels = texts_and_labels(64)
     rows = [
         {"text": text, "labels": [label, *(["short"] if len(text) < 28 else [])]}
@@ -311,7 +356,7 @@ def test_lists_of_labels_make_a_multi_label_task(files, tmp_path, capsys):
     assert "threshold                0.4" in capsys.readouterr().out
 
 
-def test_pairs_with_numbers_make_a_regression(files, tmp_path, capsys):
+def test_pairs_with_numbers_make_a_regression(eager, files, tmp_path, capsys):
     texts, labels = texts_and_labels(64)
     rows = [
         f"{text},film,{2.5 * (label in 'positive')}"
@@ -331,7 +376,7 @@ def test_pairs_with_numbers_make_a_regression(files, tmp_path, capsys):
 
 
 def test_a_loss_that_is_nan_names_step_and_rows_and_keeps_the_last_good_weights(
-    files, tmp_path, monkeypatch, capsys
+    eager, files, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(non_finite, "_INTERVAL", 1)
     assert cli.run(words(files, tmp_path / "run", "--learning-rate", 1e30, "--warmup", 0)) == 1

@@ -6,6 +6,7 @@ import io
 import json
 
 import keras
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from tests.keras_albert.tasks.small import NAMES, reviews, write_source
 
 pytestmark = pytest.mark.slow
 
-PREDICTIONS, FITS = 7000, 3000
+PREDICTIONS, FITS, STEPS = 7000, 3000, 30
 FORMATS = st.sampled_from(["tsv", "csv", "jsonl", "text"])
 COLUMNS = st.sampled_from([None, "0", "1", "7", "-1", "text", "label", "sentence", ""])
 # What files are made of: words, whole rows, and everything that means something to a reader.
@@ -102,6 +103,37 @@ TASK = st.fixed_dictionaries(
     }
 )
 
+# Label of a row by its number, and what says so, for each kind of task.
+LABELS = {
+    "classes": (lambda row: NAMES[row % 2], {}),
+    "several": (lambda row: ["", "a", "b", "a,b"][row % 4], {"label_separator": ","}),
+    "numbers": (lambda row: str(row / 4), {"task": "regression"}),
+}
+LEARNING = st.fixed_dictionaries(
+    {"batch_size": st.sampled_from([8, 16])},
+    optional={
+        "learning_rate": st.sampled_from([1e-3, 1e30]),  # of which there may be no finite loss
+        "warmup": st.sampled_from([0.5, 1]),
+        "max_length": st.sampled_from([5, 16]),
+        "long_texts": st.sampled_from(["windows", "refuse"]),
+        "dtype": st.sampled_from(["mixed_bfloat16", "mixed_float16"]),
+        "accumulation": st.sampled_from([1, 2]),
+        "ema": st.just(0.9),
+        "layer_decay": st.just(0.9),
+        "freeze": st.just("*_embedding"),
+        "patience": st.just(1),
+        "calibration": st.booleans(),
+    },
+)
+# Some cases have one of these, too.
+REFUSED = st.sampled_from(
+    [
+        *({"batch_size": 0}, {"warmup": -1}, {"label_smoothing": 2}, {"max_length": 4096}),
+        *({"ema": 1.5}, {"layer_decay": 0}, {"freeze": "none"}, {"class_weight": "none=1"}),
+        {"monitor": "val_none"},
+    ]
+)
+
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
@@ -144,11 +176,12 @@ def test_predict_answers_or_says_what_is_wrong(classifier, tmp_path, monkeypatch
 def test_fit_trains_or_says_what_is_wrong(source, tmp_path, monkeypatch):
     models = {}
 
-    def load_model(source, task, num_labels=None, **options):
+    @contextlib.contextmanager
+    def loaded(source, task, num_labels=None, **options):
         """A model for each number of labels, made once."""
         if num_labels not in models:
             models[num_labels] = ka.load_model(source, task, num_labels=num_labels)
-        return models[num_labels]
+        yield models[num_labels], None, None
 
     def fit_model(model, batches, *, validation_data, folder, **options):
         """Everything of the training but the training."""
@@ -158,7 +191,8 @@ def test_fit_trains_or_says_what_is_wrong(source, tmp_path, monkeypatch):
                 assert len(inputs["token_ids"]) == len(labels["logits"])
         return keras.callbacks.History()
 
-    monkeypatch.setattr(text_classifier, "load_model", load_model)
+    monkeypatch.setattr(text_classifier, "loaded", loaded)
+    monkeypatch.setattr(text_classifier, "origin", lambda *opened: {})
     monkeypatch.setattr(base, "fit_model", fit_model)
     monkeypatch.setattr(run_folder, "render_html", lambda report: "")
     train, validation = tmp_path / "train", tmp_path / "validation"
@@ -190,3 +224,54 @@ def test_fit_trains_or_says_what_is_wrong(source, tmp_path, monkeypatch):
 
     check()
     assert set(seen) == {0, 2}
+
+
+def test_fit_takes_a_step_or_says_what_is_wrong(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "render_html", lambda report: "")
+    train = tmp_path / "train.tsv"
+    texts, _ = reviews(24)
+    seen = []
+
+    @settings(examples(STEPS), deadline=None)  # several graphs a case
+    @given(
+        kind=st.sampled_from(sorted(LABELS)),
+        pairs=st.booleans(),
+        rows=st.sampled_from([4, 18]),
+        learning=LEARNING,
+        refused=st.one_of(st.just({}), st.just({}), REFUSED),
+    )
+    def check(kind, pairs, rows, learning, refused):
+        label, reading = LABELS[kind]
+        cells = [[text, text][: 1 + pairs] for text in texts[:rows]]
+        lines = ["\t".join([*row, label(number)]) + "\n" for number, row in enumerate(cells)]
+        train.write_text("".join(lines), encoding="utf-8")
+        columns = {"header": False, "text": 0, "text_pair": 1 if pairs else None, "label": -1}
+        out = tmp_path / f"run{len(seen)}"
+        status, errors = run(
+            *("fit", "--pretrained", source, "--train", train, "--output", out, "--epochs", 1),
+            *flags(**columns, **reading, **learning | refused),
+        )
+        keras.backend.clear_session()
+        seen.append(status)
+        assert (out / "task.json").exists() == (status == 0), errors
+        if status == 0:
+            steps = [json.loads(line)["step"] for line in (out / "metrics.jsonl").open()]
+            # 3 or 16 rows, each in one window or more.
+            assert max(steps) <= 2 or learning.get("long_texts") == "windows"
+            answers = tasks.load(out).predict([row[0] if len(row) == 1 else row for row in cells])
+            assert len(answers) == rows
+            assert all(np.isfinite(value) for answer in answers for value in numbers_in(answer))
+        elif status == 1:
+            assert learning["learning_rate"] == 1e30
+            assert "loss" in errors
+        else:
+            assert not out.exists()
+
+    check()
+    assert seen.count(0) > STEPS / 3
+    assert 2 in seen
+
+
+def numbers_in(answer):
+    """The scores of an answer, or its only one."""
+    return answer["scores"].values() if "scores" in answer else [answer["score"]]

@@ -31,7 +31,7 @@ def room(floor: int, *modules: str, **doors: tuple[str, ...]) -> Room:
 
 
 ROOMS = {
-    "errors": room(0, "keras_albert.errors", "keras_albert.versions"),
+    "errors": room(0, "keras_albert.errors", "keras_albert.files", "keras_albert.versions"),
     "config": room(1, "keras_albert.config", "keras_albert.config_json", "keras_albert.published"),
     "activations": room(1, "keras_albert.activations"),
     "source": room(
@@ -42,6 +42,7 @@ ROOMS = {
         "checkpoints_tools.extraction",
     ),
     "layers": room(2, "keras_albert.layers"),
+    "replicas": room(2, "keras_albert.replicas"),
     "encoders": room(3, "keras_albert.model", "keras_albert.encoders"),
     "heads": room(4, "keras_albert.heads"),
     "tokenization": room(5, "keras_albert.tokenization"),
@@ -68,6 +69,7 @@ ROOMS = {
     "runs": room(9, "keras_albert.runs", uses=("report",)),
     "serving": room(9, "keras_albert.serving"),
     "explain": room(9, "keras_albert.explain"),
+    "selftest": room(9, "keras_albert.selftest"),
     # It shows the whole job, conversion first.
     "quickstart": room(9, "keras_albert.quickstart", uses=("conversion", "report", "runs")),
     "conversion": room(
@@ -77,6 +79,7 @@ ROOMS = {
         "checkpoints_tools.verify",
         "checkpoints_tools.describe",
     ),
+    "notebook": room(10, "keras_albert.notebook"),
     # What users import: the public names of all floors. Only the command line imports it back;
     # everything else takes no more of it than the version.
     "public": room(10, "keras_albert", "keras_albert.public"),

@@ -75,12 +75,14 @@ def test_the_import_registers_every_class_of_the_package():
     assert declared == set(run_fresh(code).split())
 
 
-def test_every_module_may_be_the_first_import():
+def test_every_module_may_be_the_first_import(tmp_path):
     # One process, the packages forgotten between the imports: a fresh one each takes minutes.
     code = """
 import importlib, sys
 import keras, numpy
-for module in sys.argv[1:]:
+# Bytecode is kept, whatever the environment says: compiling anew is most of the time.
+sys.dont_write_bytecode, sys.pycache_prefix = False, sys.argv[1]
+for module in sys.argv[2:]:
     for name in [n for n in sys.modules if n.startswith(("keras_albert", "checkpoints_tools"))]:
         del sys.modules[name]
     try:
@@ -89,7 +91,7 @@ for module in sys.argv[1:]:
         print(f"{module}: {error}")
 """
     modules = [module for module in FILES if not module.endswith("__main__")]
-    assert run_fresh(code, *modules) == ""
+    assert run_fresh(code, tmp_path, *modules) == ""
 
 
 def test_behind_the_launcher_the_names_are_the_same_and_come_when_asked_for():

@@ -23,6 +23,8 @@ ASSEMBLIES = tuple(
     f"tests/keras_albert/{name}"
     for name in ("layers", "test_model.py", "test_encoders.py", "test_heads.py", "tasks")
 )
+# Compiling is most of the time, and half of that is optimization.
+QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
 VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b")
 
 pytestmark = pytest.mark.skipif(
@@ -58,8 +60,7 @@ def run_tests(backend, *selection, **environment):
 
 
 def test_jax_gives_google_s_outputs_and_gradients():
-    # Compiling is most of the time, and half of that is optimization.
-    passed = run_tests("jax", *FEW, XLA_FLAGS="--xla_backend_optimization_level=0")
+    passed = run_tests("jax", *FEW, **QUICK)
     assert passed.startswith(f"{len(FEW)} passed")
 
 
@@ -87,4 +88,5 @@ def test_jax_needs_no_tensorflow_for_a_converted_directory(tmp_path):
     arrays |= {f"out/{name}": np.asarray(value) for name, value in encoder(inputs).items()}
     np.savez(tmp_path / "arrays.npz", **arrays)
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
-    run_python("jax", "-m", "tests.jax_without_tensorflow", tmp_path, REFERENCE / "albert_tiny")
+    program = ("-m", "tests.jax_without_tensorflow", tmp_path, REFERENCE / "albert_tiny")
+    run_python("jax", *program, **QUICK)

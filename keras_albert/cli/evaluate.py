@@ -1,13 +1,14 @@
 """`keras-albert evaluate`: metrics of a fine-tuned folder on a file of texts."""
 
 import argparse
-import json
 from typing import Any
 
 from keras_albert.cli.common import add_json_argument, print_result
 from keras_albert.cli.reading import add_file_arguments, read_texts
 from keras_albert.cli.settings import add_settings_argument, required
+from keras_albert.cli.strategies import add_strategy_arguments, strategy_scope
 from keras_albert.cli.writing import text_file
+from keras_albert.config_json import json_bytes
 
 NAME = "evaluate"
 HELP = "measure a fine-tuned folder on a file of texts with their labels"
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", metavar="N", type=int, default=32, help="rows at a time")
     add_json_argument(parser)
     add_file_arguments(parser.add_argument_group("file"))
+    add_strategy_arguments(parser.add_argument_group("devices"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,14 +32,15 @@ def run(args: argparse.Namespace) -> int:
     required(args, "model", "data")
     from keras_albert.tasks import load
 
-    task = load(args.model)
+    with strategy_scope(args):
+        task = load(args.model)
     if task.settings.kind == "regression" and args.label_type is None:
         args.label_type = "number"
     records = list(read_texts(args.data, args))
     metrics = task.evaluate(records, batch_size=args.batch_size)
     if args.output is not None:
         with text_file(args.output, force=args.force) as file:
-            file.write(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+            file.write(json_bytes(metrics).decode())
     print_result(metrics, _render, args.json)
     return 0
 

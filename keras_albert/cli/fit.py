@@ -9,6 +9,7 @@ from keras_albert.cli.fit_arguments import add_arguments as add_arguments
 from keras_albert.cli.progress import Progress
 from keras_albert.cli.reading import read_texts
 from keras_albert.cli.settings import given, required
+from keras_albert.cli.strategies import strategy_scope
 from keras_albert.errors import InputError
 
 NAME = "fit"
@@ -23,13 +24,22 @@ EPILOG = f"""\
 """
 
 # What belongs to a command line, and not to the run that settings.json repeats.
-_NOT_OF_THE_RUN = ("output", "resume", "force", "dry_run", "json")
+_NOT_OF_THE_RUN = (
+    "output",
+    "resume",
+    "force",
+    "dry_run",
+    "json",
+    "strategy",
+    "devices",
+)
 
 
 def run(args: argparse.Namespace) -> int:
     """Fine-tunes, and prints what came of it; status 1 where it was stopped."""
     required(args, "pretrained", "train", *(() if args.dry_run else ("output",)))
     from keras_albert import runs
+    from keras_albert.distribute.workers import is_chief
     from keras_albert.runs.estimate import render
     from keras_albert.training.errors import Interrupted, NonFiniteLossError
 
@@ -45,27 +55,30 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         print_result(runs.estimate(args.pretrained, data, settings), render, args.json)
         return 0
-    progress = Progress("steps")
+    # Of several workers one tells how it goes.
+    progress = Progress("steps") if is_chief() else None
     options: dict[str, Any] = {
         "given": given(args, _NOT_OF_THE_RUN),
         "resume": args.resume,
         "force": args.force,
         "progress": progress,
-        "say": progress.note,
+        "say": (lambda line: None) if progress is None else progress.note,
     }
     try:
-        if args.runs == 1:
-            found = runs.fine_tune(args.pretrained, data, settings, args.output, **options)
-        else:
-            found = runs.fine_tune_seeds(
-                args.pretrained, data, settings, args.output, runs=args.runs, **options
-            )
+        with strategy_scope(args):
+            if args.runs == 1:
+                found = runs.fine_tune(args.pretrained, data, settings, args.output, **options)
+            else:
+                found = runs.fine_tune_seeds(
+                    args.pretrained, data, settings, args.output, runs=args.runs, **options
+                )
     except (Interrupted, NonFiniteLossError) as error:
         if args.debug:
             raise
         print_error(str(error))
         return 1
-    print_result(found, _render, args.json)
+    if is_chief():
+        print_result(found, _render, args.json)
     return 0
 
 

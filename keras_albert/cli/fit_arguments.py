@@ -7,6 +7,7 @@ from typing import Any
 from keras_albert.cli.common import SOURCE_HELP, add_json_argument, add_source_options
 from keras_albert.cli.reading import add_file_arguments, add_text_arguments
 from keras_albert.cli.settings import add_settings_argument
+from keras_albert.cli.strategies import add_strategy_arguments
 
 # Those of keras_albert.runs, whose import takes Keras; a test compares.
 TASKS = ("classification", "text_classification", "multi_label", "regression")
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file_arguments(parser.add_argument_group("files"))
     _add_learning_arguments(parser.add_argument_group("learning"))
     _add_run_arguments(parser.add_argument_group("run"))
+    add_strategy_arguments(parser.add_argument_group("devices"))
     checkpoint = parser.add_argument_group("checkpoint")
     add_source_options(checkpoint, "--model-config")
     add_text_arguments(checkpoint)
@@ -188,7 +190,7 @@ def _add_run_arguments(group: Any) -> None:
     group.add_argument(
         "--tensorboard",
         action="store_true",
-        help="write DIR/tensorboard too; needs pip install tensorboard",
+        help="write DIR/tensorboard too; needs pip install 'keras-albert[tensorboard]'",
     )
 
 

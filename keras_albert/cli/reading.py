@@ -49,7 +49,8 @@ def add_file_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--header",
         action=argparse.BooleanOptionalAction,
-        help="whether the first line names the columns (default: if it holds known names)",
+        help="whether the first line of every file names the columns (default: of each file, if it "
+        "holds known names)",
     )
     parser.add_argument(
         "--errors",

@@ -1,10 +1,11 @@
 """Files that a command writes: whole, or not at all."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
+
+from keras_albert.files import replaced_file
 
 
 @contextlib.contextmanager
@@ -18,10 +19,5 @@ def text_file(path: str | Path, *, force: bool = False) -> Iterator[TextIO]:
     path = Path(path)
     if path.exists() and not force:
         raise FileExistsError(f"{path}: the file is there already (--force replaces it)")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "w", encoding="utf-8") as file:
-            yield file
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replaced_file(path) as partial, open(partial, "w", encoding="utf-8") as file:
+        yield file

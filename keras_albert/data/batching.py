@@ -121,7 +121,10 @@ def length_batches(
                 f"Received: rows={source.rows}, batch_size={batch_size}"
             )
         batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
-    return batches.prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    # Of several workers each takes its rows of every batch; by files they would mix other batches.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def predict_in_order(
@@ -149,6 +152,12 @@ def predict_in_order(
     if options.get("remainder") == "drop":
         raise InputError("Every row has outputs. Received: remainder='drop'")
     batches = length_batches(data, batch_size, row_index=True, **options)
+    parts = batches.element_spec[0]
+    if isinstance(parts, tuple) and getattr(parts[1], "dtype", None) == tf.string:
+        raise InputError(
+            "Outputs need no labels; texts of two segments are a tuple within the tuple, "
+            "((first, second),). Received: texts as labels"
+        )
     waiting: dict[int, Any] = {}
     following = 0
     with input_errors():

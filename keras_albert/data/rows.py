@@ -91,18 +91,13 @@ def prepare(chunk: tuple[Any, ...], vocab_size: int | None = None) -> tuple[Any,
         vocab_size: If given, token ids must be below it.
 
     Raises:
-        InputError: if there are no `token_ids`, or they, labels or weights are texts.
+        InputError: if there are no `token_ids`, or they are texts.
             Also, by `in_graph.require`, if a row has no token, an id is outside of the
             vocabulary, or `PER_TOKEN` differ in length.
     """
     import tensorflow as tf
 
     inputs, *others = chunk
-    if any(leaf.dtype == tf.string for leaf in tf.nest.flatten(others)):
-        raise InputError(
-            "Labels and weights are numbers; texts of two segments are a tuple within the tuple, "
-            "((first, second),). Received: texts as labels"
-        )
     if not isinstance(inputs, dict):
         inputs = {"token_ids": inputs}
     if "token_ids" not in inputs:

@@ -6,8 +6,6 @@ files, fixed in length, are read too and lose their padding.
 
 import contextlib
 import itertools
-import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +25,7 @@ from keras_albert.data.tfrecord_files import (
 )
 from keras_albert.data.tfrecord_schema import Schema, flatten, unflatten
 from keras_albert.errors import InputError
+from keras_albert.files import replaced_file
 
 _FIRST_ROWS = 1000  # from which the writer learns what differs in length
 _CHUNK = 4096  # rows that are read together where it does not matter
@@ -69,20 +68,17 @@ def write_tfrecord(
     first = list(itertools.islice(iterator, _FIRST_ROWS))
     schema = tfrecord_schema.infer(first)
     compression = "GZIP" if path.suffix == ".gz" else ""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    options = tf.io.TFRecordOptions(compression)
     number = 0
     try:
-        with tf.io.TFRecordWriter(str(partial), tf.io.TFRecordOptions(compression)) as writer:
+        with replaced_file(path) as partial, tf.io.TFRecordWriter(str(partial), options) as writer:
             writer.write(tfrecord_schema.header(schema))
             for number, row in enumerate(itertools.chain(first, iterator), start=1):
                 writer.write(tfrecord_schema.encode(schema, row, number))
                 if progress:
                     progress(number)
-        os.replace(partial, path)
     except tf.errors.OpError as error:
         raise OSError(f"{path}: cannot be written ({one_line(error)})") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return number
 
 

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_albert.errors import InputError
+from keras_albert.optimizers import replicated
 
 
 class BaseOptimizer(keras.optimizers.Optimizer):
@@ -78,8 +79,52 @@ class BaseOptimizer(keras.optimizers.Optimizer):
         if self.global_clipnorm and keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
+            # One norm in float32, for a half-precision model's gradients come in several types.
+            wide = [tf.cast(gradient, "float32") for gradient in grads if gradient is not None]
+            norm = tf.linalg.global_norm(wide)
+            return tf.clip_by_global_norm(grads, self.global_clipnorm, use_norm=norm)[0]
         return super()._clip_gradients(grads)
+
+    def _backend_apply_gradients(self, grads: list[Any], trainable_variables: list[Any]) -> None:
+        if not replicated.is_replicated():
+            super()._backend_apply_gradients(grads, trainable_variables)
+            return
+        rate = self.learning_rate
+        steps = self.gradient_accumulation_steps
+
+        def update(gradients: list[Any], variables: list[Any]) -> None:
+            for gradient, variable in zip(self._clip_gradients(gradients), variables, strict=True):
+                self.update_step(gradient, variable.value, rate)
+
+        def apply(strategy: Any, gradients: list[Any]) -> None:
+            if not steps:
+                replicated.in_each(strategy, update, gradients, trainable_variables)
+                return
+            replicated.accumulate_or_update(
+                strategy,
+                gradients,
+                trainable_variables,
+                [
+                    self._accumulated_gradients[self._get_variable_index(variable)]
+                    for variable in trainable_variables
+                ],
+                (self._iterations + 1) % steps == 0,
+                steps,
+                update,
+            )
+
+        replicated.merged(apply, replicated.summed(grads))
+        if self.use_ema:
+            self._update_model_variables_moving_average(self._trainable_variables)
+            if self.ema_overwrite_frequency:
+                replicated.merged(self._overwrite_if_due, [])
+
+    def _overwrite_if_due(self, strategy: Any, _: list[Any]) -> None:
+        ops.cond(
+            (self.iterations + 1) % self.ema_overwrite_frequency == 0,
+            lambda: self._overwrite_model_variables_with_average_value(self._trainable_variables),
+            lambda: None,
+        )
 
     def _rate_of(self, variable: Any, learning_rate: Any) -> Any:
         """The variable's own learning rate, in its dtype."""

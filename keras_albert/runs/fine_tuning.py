@@ -1,5 +1,6 @@
 """One run: a checkpoint and rows in, a folder with a task that can be loaded and its report out."""
 
+import contextlib
 import importlib.util
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 from absl import logging
 
+from keras_albert.distribute.workers import barrier, is_chief
 from keras_albert.errors import InputError
 from keras_albert.optimizers.defaults import default_learning_rate
 from keras_albert.report import baseline_metrics, write_report
@@ -18,6 +20,7 @@ from keras_albert.runs import folder as run_folder
 from keras_albert.runs.data import RunData
 from keras_albert.runs.lengths import refuse_long, suitable_length, token_lengths
 from keras_albert.runs.settings import Settings
+from keras_albert.tasks.calibration import temperature_for
 from keras_albert.tasks.settings import FILE as TASK
 from keras_albert.tasks.settings import read_settings
 from keras_albert.tasks.text_classifier import TextClassifier
@@ -75,10 +78,16 @@ def fine_tune(
     output = Path(output)
     if settings.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise InputError(
-            "A log for TensorBoard needs the package tensorboard (pip install tensorboard). "
-            "Received: tensorboard=True"
+            "A log for TensorBoard needs the package tensorboard "
+            "(pip install 'keras-albert[tensorboard]'). Received: tensorboard=True"
         )
-    begun = run_folder.begun(output, given or {}, data.description(), resume=resume, force=force)
+    begun: contextlib.AbstractContextManager[bool]
+    if is_chief():
+        begun = run_folder.begun(
+            output, given or {}, data.description(), resume=resume, force=force
+        )
+    else:
+        begun = contextlib.nullcontext(resume and run_folder.is_finished(output))
     with begun as is_finished:
         if is_finished:
             logging.info("%s: the run is finished", output)
@@ -86,7 +95,9 @@ def fine_tune(
             classifier, _ = new_classifier(source, data, settings)
             classifier.compile(**settings.compile_arguments())
             _fit(classifier, data, settings, output, resume, progress, say)
-            _finish(source, classifier, data, settings, output)
+            if is_chief():
+                _finish(source, classifier, data, settings, output)
+            barrier(getattr(classifier.model, "distribute_strategy", None))
     return run_folder.results(output)
 
 
@@ -196,7 +207,7 @@ def _fit(
             progress=progress,
         )
     except NonFiniteLossError as error:
-        if error.kept_step:
+        if error.kept_step and is_chief():
             classifier.save(output / LAST_GOOD, force=True)
             logging.warning("The last good weights are in %s", output / LAST_GOOD)
         raise
@@ -219,7 +230,7 @@ class _Epochs(keras.callbacks.Callback):
 
 def _callbacks(output: Path, settings: Settings, say: Say) -> list[Any]:
     callbacks: list[Any] = [_Epochs(say)]
-    if settings.tensorboard:
+    if settings.tensorboard and is_chief():
         folder = output / run_folder.TENSORBOARD
         callbacks.append(keras.callbacks.TensorBoard(folder, write_graph=False, update_freq=10))
     return callbacks
@@ -229,19 +240,21 @@ def _finish(
     source: str | Path, classifier: Any, data: RunData, settings: Settings, output: Path
 ) -> None:
     """Measures, and puts model and report into the folder."""
+    measured = {name: part for name, part in data.parts.items() if name != "train"}
+    logits = {name: classifier.logits(part.records) for name, part in measured.items()}
     if settings.calibration and data.kind != "regression":
-        temperature = classifier.calibrate(data.validation.records)
+        temperature = temperature_for(logits["validation"], data.validation.labels)
+        classifier.set_temperature(temperature)
         logging.info("The probabilities' temperature is %.3g by the validation", temperature)
     targets, threshold = classifier.targets, classifier.settings.threshold
     metrics: dict[str, Any] = {}
     probabilities = np.empty(0)
-    for name, part in data.parts.items():
-        if name != "train":
-            probabilities = classifier.probabilities(part.records)
-            found = targets.metrics(part.labels, probabilities, threshold)
-            metrics[name] = {
-                key: found[key] for key in HEADLINES[data.kind] if found.get(key) is not None
-            }
+    for name, part in measured.items():
+        probabilities = targets.probabilities(logits[name], classifier.settings.temperature)
+        found = targets.metrics(part.labels, probabilities, threshold)
+        metrics[name] = {
+            key: found[key] for key in HEADLINES[data.kind] if found.get(key) is not None
+        }
     judged = data.parts[data.judged_by]
     baselines = None
     if settings.baselines:
@@ -255,7 +268,7 @@ def _finish(
             threshold,
         )
     with run_folder.finished(output) as new:
-        provenance = {"source": str(source), "files": data.description(), "metrics": metrics}
+        provenance = {"files": data.description(), "metrics": metrics}
         classifier.save(new, provenance=provenance)
         write_report(
             new,

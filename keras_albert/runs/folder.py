@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_albert.config_json import read_json
-from keras_albert.data.messages import shown
+from keras_albert.config_json import read_json, write_json
 from keras_albert.directory import PROVENANCE, refuse_to_replace, replaced_files
 from keras_albert.errors import InputError
 from keras_albert.report.run_folder import PAGE, REPORT
 from keras_albert.training.metrics_log import FILE as HISTORY
 from keras_albert.training.run import CHECKPOINTS
+from keras_albert.training.saved_state import check_same
 
 SETTINGS, DATA = "settings.json", "data.json"
 TENSORBOARD = "tensorboard"
@@ -62,10 +62,10 @@ def begun(
         folder.mkdir(parents=True, exist_ok=True)
         _clear(folder)
         with replaced_files(folder) as new:
-            _write(new / SETTINGS, given)
-            _write(new / DATA, data)
+            write_json(new / SETTINGS, given)
+            write_json(new / DATA, data)
     try:
-        yield (folder / REPORT).is_file()
+        yield is_finished(folder)
     except BaseException:
         left = {path.name for path in folder.iterdir()}
         history = folder / HISTORY
@@ -75,6 +75,11 @@ def begun(
             if is_new and not any(folder.iterdir()):
                 folder.rmdir()
         raise
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run's model and report are there."""
+    return (folder / REPORT).is_file()
 
 
 def _clear(folder: Path) -> None:
@@ -117,25 +122,15 @@ def results(folder: Path) -> dict[str, Any]:
 def _check_same(path: Path, current: Mapping[str, Any], free: frozenset[str] = frozenset()) -> None:
     if not path.is_file():
         raise InputError(f"{path}: the folder of a run to resume has this file")
-    saved = read_json(path)
-    differing = [
-        f"{name}={shown(current.get(name))} (was {shown(saved.get(name))})"
-        for name in sorted((saved.keys() | current.keys()) - free)
-        if _flat(saved.get(name)) != _flat(current.get(name))
-    ]
-    if differing:
-        raise InputError(
-            f"A run is resumed with the settings and data that it began with, which {path} holds. "
-            f"Received: {', '.join(differing)}"
-        )
+    check_same(path, *(_compared(content, free) for content in (read_json(path), current)))
 
 
-def _flat(value: Any) -> Any:
+def _compared(content: Mapping[str, Any], free: frozenset[str]) -> dict[str, Any]:
     """What must be the same of it: of a file all but where it is."""
-    if isinstance(value, dict):
-        return {name: part for name, part in value.items() if name != "path"}
-    return value
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return {
+        name: {key: part for key, part in value.items() if key != "path"}
+        if isinstance(value, dict)
+        else value
+        for name, value in content.items()
+        if name not in free
+    }

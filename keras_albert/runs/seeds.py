@@ -1,7 +1,6 @@
 """The same run with several seeds: how far its result is luck, and the best of them."""
 
 import dataclasses
-import json
 import shutil
 import statistics
 from collections.abc import Mapping
@@ -11,7 +10,8 @@ from typing import Any
 import keras
 from absl import logging
 
-from keras_albert.config_json import read_json
+from keras_albert.config_json import read_json, write_json
+from keras_albert.distribute.workers import worker_count
 from keras_albert.errors import InputError
 from keras_albert.report.contents import HEADLINES
 from keras_albert.runs import folder as run_folder
@@ -70,6 +70,11 @@ def fine_tune_seeds(
     """
     if runs < 2:
         raise InputError(f"Several runs are two or more. Received: runs={runs}")
+    if worker_count() > 1:
+        raise InputError(
+            "Several runs are one process' work; several workers share one run. "
+            f"Received: runs={runs}, workers={worker_count()}"
+        )
     output = Path(output)
     monitor = _monitor(settings, data.kind)
     given = dict(given or {})
@@ -110,7 +115,7 @@ def _finish(output: Path, summary: dict[str, Any]) -> None:
         for path in (output / summary["best"]).iterdir():
             if path.is_file() and path.name not in (run_folder.SETTINGS, run_folder.DATA):
                 shutil.copy2(path, new / path.name)
-        (new / RUNS).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        write_json(new / RUNS, summary)
 
 
 def _monitor(settings: Settings, kind: str) -> str:

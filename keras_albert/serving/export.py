@@ -1,6 +1,5 @@
 """A service as a SavedModel, with what TensorFlow Serving looks for."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_albert import __version__
+from keras_albert.config_json import write_json
 from keras_albert.directory import new_directory, refuse_to_replace
 from keras_albert.errors import InputError
 from keras_albert.serving.service import Service, service_of
@@ -82,8 +82,7 @@ def export_saved_model(
         description = _description(service, signatures)
         extra = folder / EXTRA
         extra.mkdir()
-        text = json.dumps(description, indent=2, ensure_ascii=False)
-        (extra / DESCRIPTION).write_text(f"{text}\n", encoding="utf-8")
+        write_json(extra / DESCRIPTION, description)
         _write_warm_up(extra / WARM_UP, service)
     return description
 

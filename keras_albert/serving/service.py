@@ -18,7 +18,8 @@ from keras_albert.tasks.data import stride_of
 from keras_albert.tasks.loading import load as load_task
 from keras_albert.tasks.settings import FILE as TASK
 
-_KEPT = ("source", "weights_sha256", "versions", "settings", "data", "metrics")  # of provenance
+# Of provenance.
+_KEPT = ("source", "sha256", "origin", "weights_sha256", "versions", "settings", "data", "metrics")
 
 
 @dataclass(frozen=True)

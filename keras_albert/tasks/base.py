@@ -27,7 +27,9 @@ class Task(abc.ABC):
         preprocess: The layer that makes its inputs of strings.
         settings: How texts become answers, a dataclass.
         targets: What is learnt: how labels become numbers, and logits answers.
-        provenance: What provenance.json says, or will: hyper-parameters, data, metrics.
+        origin: Where the weights come from that `fit` began with, as `pretrained.origin` has it;
+            empty for a model that was not loaded here.
+        provenance: What provenance.json says, or will: origin, hyper-parameters, data, metrics.
     """
 
     NAME: ClassVar[str]  # in task.json
@@ -45,6 +47,7 @@ class Task(abc.ABC):
         self.model = model
         self.preprocess = preprocess
         self._learning = Learning()
+        self.origin: dict[str, Any] = {}
         self.provenance: dict[str, Any] = {}
 
     def compile(
@@ -250,7 +253,7 @@ class Task(abc.ABC):
             progress=progress,
             log_every=log_every,
         )
-        self.provenance = {
+        self.provenance = self.origin | {
             "settings": hyperparameters,
             "data": {"train": {"rows": data.rows, "sha256": data.sha256}},
         }

@@ -9,6 +9,7 @@ import keras
 
 from keras_albert.errors import InputError
 from keras_albert.optimizers.defaults import default_optimizer
+from keras_albert.replicas import scope_of
 
 _SHORTEST_BUCKET = 16  # tokens
 
@@ -64,6 +65,10 @@ class Learning:
         batch. Then the default metrics count the weights, and the loss is the mean by them.
         """
         _freeze(model, self.freeze)
+        with scope_of(model):
+            self._compile(model, targets, steps, has_shares)
+
+    def _compile(self, model: Any, targets: Any, steps: int, has_shares: bool) -> None:
         optimizer = self.optimizer
         if optimizer is None:
             optimizer = default_optimizer(

@@ -1,13 +1,12 @@
 """What a task's folder says about itself beside model and vocabulary: task.json."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_albert.config_json import read_json
+from keras_albert.config_json import json_bytes, read_json
 from keras_albert.data.messages import shown
 from keras_albert.errors import InputError
 
@@ -67,7 +66,7 @@ class TextSettings:
     def to_json(self, task: str) -> bytes:
         """task.json."""
         content = {_SCHEMA_KEY: SCHEMA, _TASK_KEY: task} | dataclasses.asdict(self)
-        return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+        return json_bytes(content)
 
 
 def read_settings(directory: str | Path) -> tuple[str, Mapping[str, Any]]:

@@ -12,14 +12,14 @@ from keras_albert.data.batching import predict_in_order
 from keras_albert.data.in_graph import input_errors
 from keras_albert.directory import PROVENANCE
 from keras_albert.errors import InputError
-from keras_albert.pretrained import load_model
+from keras_albert.pretrained import loaded, origin
 from keras_albert.pretrained_text import load_preprocessor
 from keras_albert.tasks.base import Task
+from keras_albert.tasks.calibration import temperature_for
 from keras_albert.tasks.data import brings_labels, check_segments, chunks_of, encoded, windowed
 from keras_albert.tasks.rows import Rows, as_rows
 from keras_albert.tasks.settings import TextSettings, text_settings
 from keras_albert.tasks.targets import targets_of
-from keras_albert.training.metrics import fit_temperature
 
 _WINDOW = 100  # batches whose rows are ordered by length together, as `length_batches` does
 
@@ -108,14 +108,9 @@ class TextClassifier(Task):
         """
         files: dict[str, Any] = {"config_path": config_path, "vocabulary_path": vocabulary_path}
         targets = targets_of(kind, labels)
-        model: Any = load_model(
-            source,
-            cls.MODEL_TASK,
-            num_labels=targets.outputs,
-            fresh_head=fresh_head,
-            **files,
-            **reading,
-        )
+        options = files | reading | {"num_labels": targets.outputs}
+        with loaded(source, cls.MODEL_TASK, fresh_head=fresh_head, **options) as (model, *opened):
+            own_origin = origin(*opened)
         preprocess = load_preprocessor(
             source,
             max_length or min(512, model.encoder_config.max_sequence_length),
@@ -132,7 +127,9 @@ class TextClassifier(Task):
             lower_case=preprocess.tokenizer.lower_case,
             threshold=threshold,
         )
-        return cls(model, preprocess, settings)
+        classifier = cls(model, preprocess, settings)
+        classifier.origin, classifier.provenance = own_origin, own_origin.copy()
+        return classifier
 
     @classmethod
     def from_folder(cls, directory: str | Path, content: Any, **reading: Any) -> "TextClassifier":
@@ -142,7 +139,8 @@ class TextClassifier(Task):
             InputError: Settings that disagree with the model, or are not whole.
         """
         settings = text_settings(directory, content)
-        model = load_model(directory, cls.MODEL_TASK, **reading)
+        with loaded(directory, cls.MODEL_TASK, **reading) as (model, *opened):
+            own_origin = origin(*opened)
         preprocess = load_preprocessor(
             directory,
             settings.max_length,
@@ -153,6 +151,7 @@ class TextClassifier(Task):
             classifier = cls(model, preprocess, settings)
         except InputError as error:
             raise InputError(f"{directory}: {error}") from error
+        classifier.origin = own_origin
         classifier.provenance = read_json(Path(directory) / PROVENANCE)
         return classifier
 
@@ -220,7 +219,8 @@ class TextClassifier(Task):
     def calibrate(self, texts: Any, labels: Any = None, *, batch_size: int = 32) -> float:
         """Sets the temperature that fits the probabilities to texts that were not learnt from.
 
-        The labels that win stay the same (Guo et al., 2017, arXiv:1706.04599, section 4.2).
+        The labels that win stay the same (Guo et al., 2017, arXiv:1706.04599, section 4.2). It lies
+        from 0.1 to 10; a warning says where an end of that is the best, as with few texts it is.
 
         Returns:
             The temperature.
@@ -231,9 +231,13 @@ class TextClassifier(Task):
         if self.settings.kind == "regression":
             raise InputError("Probabilities are calibrated. Received: kind='regression'")
         numbers, logits = self._labelled(texts, labels, batch_size)
-        temperature = fit_temperature(logits, numbers)
-        self.settings = dataclasses.replace(self.settings, temperature=temperature)
+        temperature = temperature_for(logits, numbers)
+        self.set_temperature(temperature)
         return temperature
+
+    def set_temperature(self, temperature: float) -> None:
+        """Takes another temperature, by which logits are divided, for the probabilities."""
+        self.settings = dataclasses.replace(self.settings, temperature=temperature)
 
     def set_max_length(self, max_length: int) -> None:
         """Takes another limit for the tokens of a row.

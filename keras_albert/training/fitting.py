@@ -12,6 +12,7 @@ from absl import logging
 
 from keras_albert.data.in_graph import input_errors
 from keras_albert.errors import InputError
+from keras_albert.replicas import scope_of
 from keras_albert.training.averages import AveragedWeights
 from keras_albert.training.best_weights import MODES, BestWeights
 from keras_albert.training.checkpoints import Checkpoint, Checkpoints
@@ -164,7 +165,7 @@ def fit_model(
 def _restore(checkpoint: Checkpoint, run: Run, model: Any, probe: Any) -> PassedOver:
     """Gives model and run the checkpoint's state; returns what passes over the batches done."""
     if not model.optimizer.built:
-        with _scope(model):
+        with scope_of(model):
             model.optimizer.build(model.trainable_variables)
     batch = checkpoint.state["position"]["batch"]
     if batch:
@@ -232,11 +233,6 @@ def _check(
 
 def _uses_averages(optimizer: Any) -> bool:
     return bool(getattr(optimizer, "inner_optimizer", optimizer).use_ema)
-
-
-def _scope(model: Any) -> Any:
-    strategy = getattr(model, "distribute_strategy", None)
-    return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
 def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A run: where it stands, and what happens after a step, an epoch and a validation."""
 
+import collections
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_albert.distribute.workers import anywhere, is_chief, worker_count
 from keras_albert.training.averages import AveragedWeights
 from keras_albert.training.best_weights import BestWeights
 from keras_albert.training.checkpoints import Checkpoint, Checkpoints
@@ -26,6 +28,9 @@ Progress = Callable[[int, int | None, str], None]
 
 class Run(keras.callbacks.Callback):
     """The last of fit's callbacks: all that the others changed is in what it saves.
+
+    Of several workers only the chief writes; the others still read what it saves, for some of it is
+    the sum of what each has.
 
     Attributes:
         position: Where the run stands.
@@ -77,8 +82,11 @@ class Run(keras.callbacks.Callback):
         self._save_every = save_every
         self._progress = progress
         self._signals = signals
-        self._log = MetricsLog(None if folder is None else folder / FILE, log_every)
+        self._writes = is_chief()
+        log = folder / FILE if folder is not None and self._writes else None
+        self._log = MetricsLog(log, log_every)
         self._flat_loss = FlatLoss(self._steps)
+        self._shares = worker_count() > 1
         self._saved: Position | None = None
         self._past_epochs: list[int] = []
         # The metrics of the epoch, while a validation uses them.
@@ -114,7 +122,10 @@ class Run(keras.callbacks.Callback):
             "log": self._log.state(),
             "best": None if self.best is None else self.best.state(),
         }
-        self._checkpoints.save(self.position.step, self._arrays(), state)
+        if self._writes:
+            self._checkpoints.save(self.position.step, self._arrays(), state)
+        else:
+            collections.deque(self._arrays(), maxlen=0)
         self._saved = self.position
 
     def _arrays(self) -> Iterator[Named]:
@@ -166,11 +177,12 @@ class Run(keras.callbacks.Callback):
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stops within a validation, which is then done anew."""
-        if self._signals.received is not None:
+        signal = self._signal()
+        if signal is not None:
             sync(self.model)
             if self.averages is not None:
                 self.averages.take_out()
-            self._stop_if_told()
+            self._stop(signal)
 
     def on_test_end(self, logs: Any = None) -> None:
         """After a validation."""
@@ -184,10 +196,18 @@ class Run(keras.callbacks.Callback):
         if self.position.epoch < self._epochs:
             self._stop_if_told()
 
+    def _signal(self) -> str | None:
+        """The signal to obey; one that any worker got, so that all stop after the same step."""
+        mine = self._signals.received
+        told = anywhere(self.model.distribute_strategy, mine is not None) if self._shares else mine
+        return mine or ("a signal to another worker" if told else None)
+
     def _stop_if_told(self) -> None:
-        signal = self._signals.received
-        if signal is None:
-            return
+        signal = self._signal()
+        if signal is not None:
+            self._stop(signal)
+
+    def _stop(self, signal: str) -> None:
         self.save()
         message = (
             f"{signal}: stopped after step {self.position.step}"

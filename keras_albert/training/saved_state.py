@@ -5,6 +5,7 @@ far and where the data are.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,15 @@ def assign(checkpoint: Checkpoint, group: str, variables: list[Any]) -> None:
 def check_fingerprint(
     checkpoint: Checkpoint, saved: Mapping[str, Any], current: Mapping[str, Any]
 ) -> None:
-    """Raises InputError that names each entry that differs, with both values."""
-    saved, current = dict(_flat(saved)), dict(_flat(current))
+    """Raises InputError that names each entry that differs, at whatever depth."""
+    check_same(checkpoint.path, dict(_flat(saved)), dict(_flat(current)))
+
+
+def check_same(path: Path, saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Raises InputError that names each entry that differs from what `path` holds, and both values.
+
+    An entry that is not there is None.
+    """
     differing = [
         f"{name}={shown(current.get(name))} (was {shown(saved.get(name))})"
         for name in sorted(saved.keys() | current.keys())
@@ -75,8 +83,8 @@ def check_fingerprint(
     ]
     if differing:
         raise InputError(
-            "A run is resumed with the settings and data that it began with, which "
-            f"{checkpoint.path} holds. Received: {', '.join(differing)}"
+            f"A run is resumed with the settings and data that it began with, which {path} holds. "
+            f"Received: {', '.join(differing)}"
         )
 
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from keras_albert.config import EncoderConfig
+from keras_albert.config_json import read_json, write_json
 from keras_albert.errors import InputError
 from keras_albert.published import PUBLISHED
 from tests.paths import REFERENCE, SHARED, needs_shared
@@ -275,3 +276,11 @@ def test_published_sizes_equal_the_real_configurations(name, folder):
     (path,) = (SHARED / "real" / "index_only" / folder).glob("*config*.json")
     real = EncoderConfig.from_json(path)
     assert dataclasses.replace(real, inert=()) == EncoderConfig.published(name)
+
+
+def test_json_keeps_letters_and_the_bytes_of_a_path_that_is_no_text(tmp_path):
+    content = {"标签": "好", "source": "r\udce9sum\udce9"}
+    write_json(tmp_path / "a.json", content)
+    written = (tmp_path / "a.json").read_bytes()
+    assert "标签".encode() in written and rb"r\udce9sum" in written
+    assert read_json(tmp_path / "a.json") == content

@@ -49,6 +49,13 @@ def exported(directory):
     return directory.parent / "1", description
 
 
+@pytest.fixture(scope="module")
+def tokens(directory):
+    """Its SavedModel without texts."""
+    export_saved_model(directory, directory.parent / "tokens", tokens_only=True)
+    return directory.parent / "tokens"
+
+
 def elsewhere(program, *arguments):
     """Runs a program in a process that has no keras_albert; its standard output, as JSON."""
     ran = subprocess.run(
@@ -105,9 +112,8 @@ def test_token_ids_are_answered_by_the_second_signature(directory, exported):
     np.testing.assert_allclose(tokens["scores"], texts["scores"], atol=1e-6)
 
 
-def test_without_tensorflow_text_the_tokens_alone_are_served(directory, exported, tmp_path):
+def test_without_tensorflow_text_the_tokens_alone_are_served(directory, exported, tokens, tmp_path):
     path, _ = exported
-    export_saved_model(directory, tmp_path / "tokens", tokens_only=True)
     inputs = ka.load_preprocessor(directory, LENGTH)(TEXTS[:2])
     np.savez(tmp_path / "inputs.npz", **inputs)
     answers = elsewhere(
@@ -117,7 +123,7 @@ def test_without_tensorflow_text_the_tokens_alone_are_served(directory, exported
         "signatures = tf.saved_model.load(sys.argv[1]).signatures\n"
         "print(json.dumps([signatures[name](**inputs)['scores'].numpy().tolist()\n"
         "    for name in ('serving_default', 'token_ids')]))",
-        tmp_path / "tokens",
+        tokens,
         tmp_path / "inputs.npz",
     )
     expected = served(path, text=TEXTS[:2])["scores"]
@@ -127,10 +133,9 @@ def test_without_tensorflow_text_the_tokens_alone_are_served(directory, exported
 
 def test_a_regression_answers_with_a_number(tmp_path):
     model = classifier(num_labels=1)
-    description = export_saved_model(model, tmp_path / "1", max_length=LENGTH)
-    ka.save_pretrained(model, tmp_path / "model")
-    inputs = ka.load_preprocessor(tmp_path / "model", LENGTH)(TEXTS[:2])
-    answers = served(tmp_path / "1", text=TEXTS[:2])
+    description = export_saved_model(model, tmp_path / "1", tokens_only=True)
+    inputs = ka.load_preprocessor(MINI, LENGTH)(TEXTS[:2])
+    answers = served(tmp_path / "1", **inputs)
     assert description["kind"] == "regression"
     np.testing.assert_allclose(
         answers["score"], model.predict(inputs, verbose=0)["logits"][:, 0], atol=1e-5
@@ -190,10 +195,9 @@ def warm_up(path):
     }
 
 
-def test_the_warm_up_request_is_one_that_the_model_answers(directory, exported, tmp_path):
+def test_the_warm_up_request_is_one_that_the_model_answers(exported, tokens):
     path, _ = exported
-    export_saved_model(directory, tmp_path / "tokens", tokens_only=True)
-    for model, names in ((path, {"text"}), (tmp_path / "tokens", set(serving._MODEL_INPUTS))):
+    for model, names in ((path, {"text"}), (tokens, set(serving._MODEL_INPUTS))):
         inputs = warm_up(model / "assets.extra" / "tf_serving_warmup_requests")
         assert set(inputs) == names
         assert served(model, **inputs)["scores"].shape == (1, 3)
@@ -237,7 +241,7 @@ def test_an_export_that_fails_leaves_nothing(directory, tmp_path, monkeypatch):
 
     monkeypatch.setattr(serving, "_write_warm_up", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        export_saved_model(directory, tmp_path / "1")
+        export_saved_model(directory, tmp_path / "1", tokens_only=True)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -326,8 +326,8 @@ def test_pairs_without_labels_are_a_tuple_within_the_tuple():
         lambda inputs: inputs["segment_ids"].sum(axis=1), (pairs,), 1, preprocess=first_letters
     )
     assert list(outputs) == [1, 2]
-    with pytest.raises(InputError, match="Labels and weights are numbers"):
-        length_batches(pairs, 1, preprocess=first_letters)
+    with pytest.raises(InputError, match="a tuple within the tuple"):
+        next(predict_in_order(lambda inputs: inputs, pairs, 1, preprocess=first_letters))
 
 
 def test_an_object_with_ragged_preprocesses():

@@ -78,6 +78,22 @@ def test_accumulated_batches_are_one_large_batch(optimizer_class):
     assert_same_weights(parts, whole, atol=1e-6)
 
 
+@pytest.mark.parametrize("steps", [None, 2], ids=["every batch", "accumulated"])
+def test_gradients_of_several_types_are_clipped_by_their_common_norm(steps):
+    low = keras.Variable([0.0, 0.0], dtype="bfloat16", name="low")
+    high = keras.Variable([0.0], dtype="float32", name="high")
+    # Without memory, the moments are the clipped gradients.
+    optimizer = AdamW(0.1, beta_1=0.0, global_clipnorm=1.0, gradient_accumulation_steps=steps)
+    for _ in range(steps or 1):
+        gradients = [ops.array([3.0, 4.0], dtype="bfloat16"), ops.array([12.0], dtype="float32")]
+        optimizer.apply(gradients, [low, high])
+    moments = {v.name: v for v in optimizer.variables if v.name.endswith("momentum")}
+    clipped = ops.convert_to_numpy(ops.cast(moments["low_momentum"], "float32"))
+    np.testing.assert_allclose(clipped, [3 / 13, 4 / 13], rtol=2**-7)  # two roundings to 8 bits
+    np.testing.assert_allclose(moments["high_momentum"].numpy(), [12 / 13], rtol=1e-6)
+    assert (low.dtype, high.dtype) == ("bfloat16", "float32")
+
+
 @BOTH
 def test_the_schedule_counts_updates(optimizer_class):
     schedule = PolynomialDecayWithWarmup(1.0, total_steps=8)

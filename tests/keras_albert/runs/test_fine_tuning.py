@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 
 import keras_albert as ka
+from keras_albert import tasks
 from keras_albert.data.records import Place, TextRecord
 from keras_albert.errors import InputError
+from keras_albert.report import run_folder as report_folder
 from keras_albert.runs import Settings, fine_tune, fine_tune_seeds, prepare, seeds
+from keras_albert.runs import folder as run_folder
 from keras_albert.runs.estimate import render
 from keras_albert.runs.fine_tuning import _callbacks, _Epochs, class_weights, new_classifier
 from keras_albert.runs.lengths import refuse_long, suitable_length, token_lengths
+from keras_albert.tasks import TextClassifier
 from tests.keras_albert.tasks.small import write_source
 
 ENDLESS = 10**6
@@ -53,6 +57,29 @@ def test_the_first_long_row_is_named():
     with pytest.raises(InputError, match=r"at t.tsv:2. Received: tokens=9"):
         refuse_long(rows(["a", "b", "c"], "abc"), np.array([3, 9, 10]), 8)
     refuse_long(rows(["a"], "a"), np.array([8]), 8)
+
+
+def test_every_measured_row_goes_through_the_model_once(source, tmp_path, monkeypatch):
+    def counted(classifier, texts, **options):
+        measured.append(len(texts))
+        return logits(classifier, texts, **options)
+
+    measured, logits = [], TextClassifier.logits
+    monkeypatch.setattr(TextClassifier, "logits", counted)
+    monkeypatch.setattr(report_folder, "render_html", lambda report: "<html>")
+    data = prepare(
+        rows(["good film", "bad film"] * 4, "ab" * 4),
+        rows(["good book", "bad book"] * 2, "abaa"),
+        rows(["a good film"], "a"),
+    )
+    fine_tune(source, data, Settings(epochs=1, batch_size=8), tmp_path / "run")
+    assert measured == [4, 1]
+    task = tasks.load(tmp_path / "run")
+    assert task.settings.temperature != 1
+    metrics = run_folder.results(tmp_path / "run")["metrics"]
+    for name, part in (("validation", data.validation), ("test", data.test)):
+        found = task.evaluate(part.records)
+        assert metrics[name] == pytest.approx({key: found[key] for key in metrics[name]}, rel=1e-4)
 
 
 def test_the_classifier_takes_the_length_of_the_data_unless_it_is_given(source):
@@ -172,6 +199,6 @@ def test_tensorboard_has_its_own_folder_and_must_be_installed(monkeypatch, tmp_p
     assert len(_callbacks(tmp_path, Settings(), print)) == 1
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     data = prepare(rows(["x"] * 4, "aabb"), rows(["x"], "b"))
-    with pytest.raises(InputError, match="pip install tensorboard"):
+    with pytest.raises(InputError, match=r"pip install 'keras-albert\[tensorboard\]'"):
         fine_tune("source", data, Settings(tensorboard=True), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 import keras_albert as ka
+from keras_albert import runs
 
 ADJECTIVES = ["good", "fine", "bad", "poor"]
 WORDS = [*ADJECTIVES, "film", "book", "the", "a", "was", "and", "not", "!", ".", "long"]
@@ -27,6 +28,14 @@ def write_source(folder):
     vocabulary.write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
     ka.save_pretrained(ka.bert_encoder(CONFIG), folder / "encoder", tokenizer=vocabulary)
     return folder / "encoder"
+
+
+def run_eagerly(monkeypatch):
+    """The steps of runs are eager: of a few, faster than tracing one."""
+    given = runs.Settings.compile_arguments
+    monkeypatch.setattr(
+        runs.Settings, "compile_arguments", lambda self: given(self) | {"run_eagerly": True}
+    )
 
 
 def reviews(rows, seed=0):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -10,10 +11,17 @@ from keras_albert.tasks import TextClassifier, load
 from tests.keras_albert.tasks.small import NAMES, write_source
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of a task, to copy."""
+    folder = tmp_path_factory.mktemp("made")
+    TextClassifier.from_pretrained(write_source(folder), NAMES).save(folder / "saved")
+    return folder / "saved"
+
+
 @pytest.fixture
-def saved(tmp_path):
-    TextClassifier.from_pretrained(write_source(tmp_path), NAMES).save(tmp_path / "saved")
-    return tmp_path / "saved"
+def saved(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "saved")
 
 
 def change(folder, **values):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import keras
 import numpy as np
@@ -10,15 +11,18 @@ import tensorflow as tf
 
 import keras_albert as ka
 from keras_albert.data.tfrecords import TFRecords, rows_of, write_tfrecord
+from keras_albert.directory import sha256
 from keras_albert.errors import InputError
 from keras_albert.tasks import TextClassifier, load
 from keras_albert.tasks.learning import Learning
 from tests.keras_albert.tasks.small import NAMES, reviews, write_source
+from tests.paths import ROOT
 
+MINI = ROOT / "keras_albert" / "quickstart_data" / "albert_mini"
 TEXTS, LABELS = reviews(400)
 NEW_TEXTS, NEW_LABELS = reviews(60, seed=1)
 FAST = {"learning_rate": 5e-3}
-FEW, FEW_LABELS = TEXTS[:64], LABELS[:64]
+FEW, FEW_LABELS = TEXTS[:32], LABELS[:32]
 EAGER = FAST | {"run_eagerly": True}  # for a few steps, faster than tracing them
 
 
@@ -45,8 +49,24 @@ def taught(source, *data, **options):
 
 
 @pytest.fixture(scope="module")
-def classifier(source):
-    return fitted(source, TEXTS, LABELS)
+def learnt(source):
+    """A classifier that has learnt, and the history of that."""
+    classifier = fresh(source)
+    classifier.compile(**FAST)
+    history = classifier.fit(
+        TEXTS,
+        LABELS,
+        epochs=4,
+        batch_size=16,
+        validation_data=(NEW_TEXTS, NEW_LABELS),
+        verbose=0,
+    )
+    return classifier, history
+
+
+@pytest.fixture(scope="module")
+def classifier(learnt):
+    return learnt[0]
 
 
 def weights_of(classifier):
@@ -72,17 +92,13 @@ def test_it_learns_and_names_the_label(classifier):
         assert max(answer["scores"], key=answer["scores"].get) == answer["label"]
 
 
-def test_the_history_is_keras_own(source):
-    classifier = fresh(source)
-    classifier.compile(**FAST)
-    history = classifier.fit(
-        TEXTS, LABELS, epochs=2, validation_data=(NEW_TEXTS, NEW_LABELS), verbose=0
-    )
+def test_the_history_is_keras_own(learnt):
+    classifier, history = learnt
     assert isinstance(history, keras.callbacks.History)
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "val_mcc"} <= set(
         history.history
     )
-    assert len(history.history["val_loss"]) == 2
+    assert len(history.history["val_loss"]) == 4
     measured = classifier.evaluate(NEW_TEXTS, NEW_LABELS)
     for name in ("accuracy", "macro_f1", "mcc"):
         assert history.history[f"val_{name}"][-1] == pytest.approx(measured[name], abs=1e-5)
@@ -130,6 +146,36 @@ def test_a_folder_gives_the_same_answers(classifier, tmp_path):
         classifier.save(tmp_path / "saved")
 
 
+def test_a_folder_tells_its_source_to_the_byte_generation_by_generation(source, tmp_path):
+    def provenance(folder):
+        return json.loads((folder / "provenance.json").read_text())
+
+    sums = {"model.weights.h5": sha256(source / "model.weights.h5")}
+    first, second = tmp_path / "first", tmp_path / "second"
+    taught(source, FEW, FEW_LABELS).save(first)
+    encoder = {"source": str(source), "kind": "keras", "sha256": sums}
+    assert provenance(first).items() >= encoder.items()
+    again = load(first)
+    again.compile(**EAGER)
+    again.fit(FEW, FEW_LABELS, epochs=1, batch_size=16, verbose=0)
+    again.save(second)
+    sums = {"model.weights.h5": provenance(first)["weights_sha256"]}
+    own = {"source": str(first), "kind": "keras", "sha256": sums, "origin": encoder}
+    assert provenance(second).items() >= own.items()
+    fresh(second).save(tmp_path / "third")  # not fitted
+    assert provenance(tmp_path / "third")["origin"] == own
+
+
+def test_a_checkpoint_s_files_are_named_with_their_sums_also_from_an_archive(tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "mini"), "zip", MINI)
+    for source in (MINI, archive):
+        provenance = fresh(source).provenance
+        assert (provenance["source"], provenance["kind"]) == (str(source), "tf1")
+        assert provenance["sha256"] == {
+            path.name: sha256(path) for path in MINI.glob("model.ckpt.*")
+        }
+
+
 def test_case_is_kept_in_the_folder(source, tmp_path):
     fresh(source, lower_case=False).save(tmp_path / "cased")
     loaded = load(tmp_path / "cased")
@@ -163,7 +209,7 @@ def test_names_numbers_and_a_dataset_teach_the_same(source):
     for labels in (FEW_LABELS, numbers):
         data = tf.data.Dataset.from_tensor_slices((FEW, labels))
         assert_same_weights(first, taught(source, data, shuffle=False))
-        batches = data.batch(50)
+        batches = data.batch(20)
         assert_same_weights(first, taught(source, batches, shuffle=False))
 
 
@@ -185,11 +231,11 @@ def test_a_dataset_is_measured_as_its_rows_are(classifier):
 
 def test_pairs_are_two_segments(source):
     adjectives = ["good", "bad", "fine", "poor"]
-    pairs = [(f"the {a}", f"{b} film") for a in adjectives for b in adjectives] * 6
+    pairs = [(f"the {a}", f"{b} film") for a in adjectives for b in adjectives] * 3
     labels = ["same" if a.split()[1] == b.split()[0] else "other" for a, b in pairs]
     classifier = fresh(source, ["other", "same"])
-    classifier.compile(**FAST)
-    classifier.fit(pairs, labels, epochs=6, batch_size=16, verbose=0)
+    classifier.compile(**EAGER)
+    classifier.fit(pairs, labels, epochs=1, batch_size=16, verbose=0)
     assert classifier.settings.segments == 2
     expected = classifier.preprocess.ragged(pairs[:1])["segment_ids"].to_list()
     assert expected == [[0, 0, 0, 0, 1, 1, 1]]
@@ -273,7 +319,7 @@ def test_long_texts_are_refused_where_they_are_not_to_be_cut(source):
 
 
 def test_calibration_mends_probabilities_and_keeps_labels(source):
-    classifier = taught(source, TEXTS, LABELS)
+    classifier = taught(source, TEXTS[:128], LABELS[:128])
     wrong = [NAMES[1 - NAMES.index(label)] for label in NEW_LABELS[:12]] + NEW_LABELS[12:]
     before = classifier.evaluate(NEW_TEXTS, wrong)
     labels = [answer["label"] for answer in classifier.predict(NEW_TEXTS)]
@@ -290,8 +336,8 @@ def test_class_weights_are_sample_weights(source):
     first = taught(source, FEW, FEW_LABELS, sample_weight=weights)
     assert_same_weights(first, taught(source, FEW, FEW_LABELS, class_weight={"positive": 3}))
     assert differ(first, taught(source, FEW, FEW_LABELS))
-    both = taught(source, FEW, FEW_LABELS, class_weight={0: 2, 1: 2}, sample_weight=[0.5] * 64)
-    equal = taught(source, FEW, FEW_LABELS, sample_weight=[1.0] * 64)
+    both = taught(source, FEW, FEW_LABELS, class_weight={0: 2, 1: 2}, sample_weight=[0.5] * 32)
+    equal = taught(source, FEW, FEW_LABELS, sample_weight=[1.0] * 32)
     assert_same_weights(both, equal)
 
 
@@ -311,7 +357,11 @@ def test_smoothed_labels_have_keras_loss(source):
 def test_frozen_layers_stay_as_they_are(source):
     before = weights_of(fresh(source))
     classifier = fitted(
-        source, TEXTS, LABELS, epochs=1, compile=EAGER | {"freeze": ["*_embedding", "embedding_*"]}
+        source,
+        FEW,
+        FEW_LABELS,
+        epochs=1,
+        compile=EAGER | {"freeze": ["*_embedding", "embedding_*"]},
     )
     after = weights_of(classifier)
     changed = {
