@@ -24,6 +24,7 @@ from keras_albert.cli import (
     fit,
     predict,
     quickstart,
+    selftest,
     serve_export,
     settings,
     tokenize,
@@ -43,6 +44,7 @@ COMMANDS = (
     predict,
     tokenize,
     serve_export,
+    selftest,
 )
 
 

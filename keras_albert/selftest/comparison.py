@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_albert.distribute.processes import free_ports
 from keras_albert.errors import InputError
 
 TOLERANCE = 1e-5  # between the weights of two runs, and of scores relative to their magnitude
@@ -168,24 +168,13 @@ def _environments(
     if environment["KERAS_BACKEND"] == "jax":
         count = setup.get("devices") or 1
         environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={count}"
-    addresses = [f"127.0.0.1:{port}" for port in _free_ports(workers)]
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
     for number in range(workers):
         if setup["strategy"] == "multi_worker":
             task = {"type": "worker", "index": number}
             cluster = {"cluster": {"worker": addresses}, "task": task}
             environment = environment | {"TF_CONFIG": json.dumps(cluster)}
         yield environment
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _compared(alone: Path, mine: Path, rows: int) -> dict[str, Any]:
