@@ -32,7 +32,7 @@ def about(strategy: Any) -> str:
     if keras.backend.backend() == "jax":
         names = [str(name) for name in strategy.distribution.device_mesh.devices.flat]
     else:  # /job:localhost/replica:0/task:0/device:CPU:0
-        names = strategy.extended.worker_devices
+        names = _tensorflow_devices(strategy)
     kinds = Counter(name.split(":")[-2].rpartition("/")[2].upper() for name in names)
     devices = " and ".join(f"{count} {kind}" for kind, count in kinds.items())
     listed = ", ".join(f"{name} {version}" for name, version in versions().items())
@@ -201,6 +201,16 @@ def differences_picture(differences: Mapping[str, float], allowed: float) -> Pic
         axis.legend(frameon=False)
 
     return Picture(draw, (7, 3.2))
+
+
+def _tensorflow_devices(strategy: Any) -> Sequence[str]:
+    try:
+        return strategy.extended.worker_devices
+    except RuntimeError:  # the default strategy: TensorFlow takes the first GPU, or else the CPU
+        import tensorflow as tf
+
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return [devices[0].name]
 
 
 def _layers(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 - Loss and gradients: Keras takes each replica's mean, and the mean of these. Where a batch does not
   divide among the replicas, the rows of the smaller part would weigh more. Here every row of the
   global batch weighs the same, also where weights (of copies that fill a batch, say) are unequal.
+  The loss that is shown counts weights, too, not rows.
 - `MultiWorkerMirroredStrategy` (keras#20585): `fit` reduces a distributed batch eagerly to find
   shapes, which fails, and reduces the scalars that a step returns along their axis 0, which they do
   not have.
@@ -22,7 +23,7 @@ class ReplicatedTraining:
     """To mix into a `keras.Model`, before it."""
 
     def train_step(self, *args: Any) -> Any:
-        if not _is_replicated():
+        if not self._counts_otherwise():
             return super().train_step(*args)  # type: ignore[misc]
         import tensorflow as tf
 
@@ -34,13 +35,13 @@ class ReplicatedTraining:
             loss = self.optimizer.scale_loss(loss)  # type: ignore[attr-defined]
         variables = self.trainable_weights  # type: ignore[attr-defined]
         gradients = tape.gradient(loss, variables)
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):  # type: ignore[attr-defined]
+        if variables and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):  # type: ignore[attr-defined]
             gradients = _finite_in_all(gradients)
         self.optimizer.apply(gradients, variables)  # type: ignore[attr-defined]
         return self._results(x, y, y_pred, sample_weight)
 
     def test_step(self, *args: Any) -> Any:
-        if not _is_replicated():
+        if not self._counts_otherwise():
             return super().test_step(*args)  # type: ignore[misc]
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*args)
         y_pred = self(x, training=False)  # type: ignore[operator]
@@ -48,18 +49,34 @@ class ReplicatedTraining:
         self._tracked_loss(x, y, y_pred, sample_weight, share, training=False)
         return self._results(x, y, y_pred, sample_weight)
 
+    def _counts_otherwise(self) -> bool:
+        """Whether Keras' own step would not weigh rows as it should."""
+        if keras.backend.backend() != "tensorflow":
+            return False
+        import tensorflow as tf
+
+        return tf.distribute.get_strategy().num_replicas_in_sync > 1 or self._has_weighted_mean
+
+    @property
+    def _has_weighted_mean(self) -> bool:
+        """Whether the loss is divided by the sum of the weights, and not by the number of rows."""
+        loss = self._compile_loss  # type: ignore[attr-defined]
+        losses = [] if loss is None else tree.flatten(loss._user_loss)
+        reductions = [getattr(each, "reduction", None) for each in losses]
+        return reductions == ["mean_with_sample_weight"]
+
     def _share(self, x: Any, sample_weight: Any) -> tuple[Any, Any]:
         """What this replica's part of the batch weighs, and by what its mean loss counts."""
         import tensorflow as tf
 
-        losses = tree.flatten(self._compile_loss._user_loss)  # type: ignore[attr-defined]
-        reductions = [getattr(each, "reduction", None) for each in losses]
-        if reductions == ["mean_with_sample_weight"] and sample_weight is not None:
+        if self._has_weighted_mean and sample_weight is not None:
             weights = [tf.cast(each, tf.float32) for each in tree.flatten(sample_weight)]
             mine = tf.add_n([tf.reduce_sum(each) for each in weights])
         else:
             mine = tf.cast(tf.shape(tree.flatten(x)[0])[0], tf.float32)
         context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync == 1:
+            return mine, tf.ones([])
         total = context.all_reduce(tf.distribute.ReduceOp.SUM, mine)
         return mine, tf.math.divide_no_nan(mine * context.num_replicas_in_sync, total)
 
@@ -119,14 +136,6 @@ def has_workers(strategy: Any) -> bool:
         isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
         and strategy.extended._in_multi_worker_mode()
     )
-
-
-def _is_replicated() -> bool:
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync > 1
 
 
 def _finite_in_all(gradients: list[Any]) -> list[Any]:

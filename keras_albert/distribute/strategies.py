@@ -89,6 +89,8 @@ def _tensorflow_strategy(name: str, devices: int | None) -> Any:
         )
     if devices not in (None, 1):
         raise InputError(f"{name!r} is one device; 'mirrored' is several. Received: {devices=}")
+    if name == ("gpu" if gpus else "cpu"):
+        return tf.distribute.get_strategy()  # where TensorFlow computes anyway, in its fastest way
     return tf.distribute.OneDeviceStrategy(f"/{name.upper()}:0")
 
 

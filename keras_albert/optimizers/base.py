@@ -86,7 +86,7 @@ class BaseOptimizer(keras.optimizers.Optimizer):
         return super()._clip_gradients(grads)
 
     def _backend_apply_gradients(self, grads: list[Any], trainable_variables: list[Any]) -> None:
-        if not replicated.is_replicated():
+        if not replicated.is_distributed():
             super()._backend_apply_gradients(grads, trainable_variables)
             return
         rate = self.learning_rate

@@ -12,13 +12,13 @@ import keras
 from keras import ops
 
 
-def is_replicated() -> bool:
-    """Whether several replicas run this."""
+def is_distributed() -> bool:
+    """Whether a strategy runs this, be it with one replica."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
 
-    return tf.distribute.get_strategy().num_replicas_in_sync > 1
+    return tf.distribute.has_strategy()
 
 
 def summed(gradients: list[Any]) -> list[Any]:

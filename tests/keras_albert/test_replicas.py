@@ -1,0 +1,88 @@
+"""A model under a strategy is the model of one device, whatever the batches."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.keras_albert.tasks.small import write_source
+from tests.paths import ROOT
+
+
+def run(source, *names):
+    """What tests/under_strategies.py finds, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.under_strategies", source, *names],
+        cwd=ROOT,
+        env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return write_source(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="module")
+def found(source):
+    return run(source, "accumulation", "copies", "task")
+
+
+@pytest.fixture(scope="module")
+def more(source):
+    return run(
+        source, "clipping", "averages", "lamb", "float16", "stock_clipping", "stock_accumulation"
+    )
+
+
+def check_equal(result):
+    assert result["moved"] > 1e-2
+    assert result["difference"] < 1e-5
+    assert result["same"], "the replicas have different weights"
+    assert result["figures"] < 1e-5
+    assert result["logits"] < 1e-4
+
+
+@pytest.mark.parametrize("training", ["accumulation", "copies"])
+def test_two_replicas_train_the_model_of_one(found, training):
+    check_equal(found[training])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("training", ["clipping", "averages", "lamb"])
+def test_other_optimizers_train_the_same_model_too(more, training):
+    check_equal(more[training])
+
+
+def test_a_task_learns_and_answers_on_two_replicas(found):
+    result = found["task"]
+    assert result["difference"] < 1e-5
+    assert result["accuracy"] > 0.8
+    assert result["val_accuracy"] == pytest.approx(result["accuracy"])
+
+
+@pytest.mark.slow
+def test_two_replicas_train_in_half_precision_with_one_loss_scale(more):
+    result = more["float16"]
+    assert result["moved"] > 1e-2
+    assert result["difference"] < 1e-2
+    assert result["same"]
+
+
+@pytest.mark.slow
+def test_keras_still_clips_each_replica_by_itself(more):
+    """When this fails, `BaseOptimizer._backend_apply_gradients` may be left to Keras."""
+    assert more["stock_clipping"] > 1e-4
+
+
+@pytest.mark.slow
+def test_keras_still_cannot_accumulate_on_replicas(more):
+    """When this fails, keras#20582 is closed, and optimizers/replicated.py may go."""
+    assert "merge_call" in more["stock_accumulation"]
