@@ -11,7 +11,9 @@ import pytest
 
 from keras_albert import cli
 from keras_albert.cli import predict as command
+from keras_albert.cli.shared_work import Shares
 from keras_albert.data.readers import read_records, text_file
+from keras_albert.errors import InputError
 from keras_albert.tasks import TextClassifier, load
 from tests.keras_albert.tasks.small import NAMES, reviews, write_source
 from tests.paths import ROOT
@@ -55,6 +57,48 @@ def test_every_text_has_its_answer_in_order(predict, folder):
     for answer, other in zip(answers, expected, strict=True):
         assert answer["scores"] == pytest.approx(other["scores"], abs=1e-5)
         assert sum(answer["scores"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("count", [1, 8, 16, 23])
+def test_workers_share_a_file_and_it_comes_back_in_order(predict, tmp_path, monkeypatch, count):
+    monkeypatch.setattr(command, "_BATCHES_AT_ONCE", 2)
+    file, whole, shared = (tmp_path / name for name in ("texts.txt", "whole.jsonl", "shared.jsonl"))
+    file.write_text("".join(f"{text}\n" for text in ["bad " * 11, *TEXTS][:count]))
+    alone = predict("--input", file, "--output", whole, "--batch-size", 4)[0]
+    addresses = ["127.0.0.1:2222", "127.0.0.1:2223", "127.0.0.1:2224"]
+    statuses = []
+    for worker in (2, 1, 0):  # the chief, which waits for the others, last
+        task = {"type": "worker", "index": worker}
+        config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+        monkeypatch.setenv("TF_CONFIG", config)
+        statuses.append(predict("--input", file, "--output", shared, "--batch-size", 4)[0])
+    assert statuses == [0, 0, alone]
+    answers, expected = (
+        [json.loads(line) for line in path.read_text().splitlines()] for path in (shared, whole)
+    )
+    assert len(answers) == count
+    for answer, other in zip(answers, expected, strict=True):
+        assert answer.get("label") == other.get("label")
+        assert answer.get("error") == other.get("error")
+        assert answer.get("scores", {}) == pytest.approx(other.get("scores", {}), abs=1e-5)
+    assert {path.name for path in tmp_path.iterdir()} == {file.name, whole.name, shared.name}
+
+
+def test_workers_need_files_to_share(predict, monkeypatch):
+    config = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    status, _, errors = predict(given="good\n")
+    assert status == 2
+    assert "Several workers read a file and write one" in errors[0]
+
+
+def test_the_chief_does_not_wait_for_ever(tmp_path, monkeypatch):
+    config = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    shares = Shares(tmp_path / "out.jsonl", 4, patience=0.3)
+    shares.mine.write_text("")
+    with pytest.raises(InputError, match="Received: none of worker 1"):
+        list(shares.joined())
 
 
 def test_a_bad_line_is_an_error_in_its_place_and_the_rest_goes_on(predict):

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+import itertools
 import json
 import os
 import re
@@ -15,7 +16,9 @@ from keras_albert.cli.common import print_error
 from keras_albert.cli.progress import Progress
 from keras_albert.cli.reading import add_file_arguments, read_texts
 from keras_albert.cli.settings import add_settings_argument, required
-from keras_albert.cli.writing import text_file
+from keras_albert.cli.shared_work import Shares
+from keras_albert.cli.strategies import add_strategy_arguments, strategy_scope
+from keras_albert.cli.writing import refuse_to_replace, text_file
 from keras_albert.errors import InputError
 
 NAME = "predict"
@@ -51,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch-size", metavar="N", type=int, default=32, help="texts at a time")
     add_file_arguments(parser.add_argument_group("file"))
+    add_strategy_arguments(parser.add_argument_group("devices"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,8 +62,10 @@ def run(args: argparse.Namespace) -> int:
     required(args, "model")
     if args.batch_size < 1:
         raise InputError(f"A batch has at least one text. Received: batch_size={args.batch_size}")
-    from keras_albert.tasks import load
+    from keras_albert.distribute.workers import worker_count
 
+    if worker_count() > 1:
+        return _shared(args)
     with contextlib.ExitStack() as files:
         file: TextIO = sys.stdout
         progress = None
@@ -68,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             progress = Progress("texts")
         streams = args.input == "-" and args.output is None
         answers = _Answers(
-            load(args.model),
+            _loaded(args),
             file,
             batch_size=args.batch_size,
             at_once=args.batch_size * (1 if streams else _BATCHES_AT_ONCE),
@@ -84,10 +90,66 @@ def run(args: argparse.Namespace) -> int:
             answers.write()
             raise
         answers.write()
-    if answers.errors:
-        print_error(f"{answers.errors} of {answers.done} texts could not be answered")
-        return 1
-    return 0
+    return _status(answers.errors, answers.done)
+
+
+def _status(errors: int, done: int) -> int:
+    if errors:
+        print_error(f"{errors} of {done} texts could not be answered")
+    return 1 if errors else 0
+
+
+def _loaded(args: argparse.Namespace) -> Any:
+    from keras_albert.tasks import load
+
+    with strategy_scope(args):
+        return load(args.model)
+
+
+def _shared(args: argparse.Namespace) -> int:
+    """One worker's part of the lines; the chief joins the parts."""
+    if args.output is None or args.input == "-":
+        raise InputError(
+            "Several workers read a file and write one: --input FILE --output FILE. "
+            f"Received: input={args.input}, output={args.output}"
+        )
+    if args.strategy not in (None, "multi_worker"):
+        raise InputError(
+            f"Of several workers each has its own devices. Received: --strategy {args.strategy}"
+        )
+    args.strategy = None  # nothing is reduced: each answers by itself
+    at_once = args.batch_size * _BATCHES_AT_ONCE
+    shares = Shares(args.output, at_once)
+    is_chief = shares.index == 0
+    progress = Progress("texts") if is_chief else None
+    refuse_to_replace(args.output, args.force)
+    with text_file(shares.mine, force=True) as file:
+        answers = _Answers(
+            _loaded(args),
+            file,
+            batch_size=args.batch_size,
+            at_once=at_once,
+            echo=args.echo,
+            progress=progress,
+        )
+        lines = itertools.count()
+
+        def add(item: Any) -> None:
+            if shares.is_mine(next(lines)):
+                answers.add(item)
+
+        for record in read_texts(args.input, args, on_error=add):
+            add(record)
+        answers.write()
+    if not is_chief:
+        return 0
+    errors = done = 0
+    with text_file(args.output, force=args.force) as whole:
+        for line in shares.joined():
+            whole.write(line)
+            done += 1
+            errors += "error" in json.loads(line)
+    return _status(errors, done)
 
 
 class _Answers:

@@ -16,8 +16,12 @@ def text_file(path: str | Path, *, force: bool = False) -> Iterator[TextIO]:
         FileExistsError: There is one, and `force` is not given.
         OSError: The file system refuses.
     """
-    path = Path(path)
-    if path.exists() and not force:
-        raise FileExistsError(f"{path}: the file is there already (--force replaces it)")
+    refuse_to_replace(path, force)
     with replaced_file(path) as partial, open(partial, "w", encoding="utf-8") as file:
         yield file
+
+
+def refuse_to_replace(path: str | Path, force: bool) -> None:
+    """Raises FileExistsError for a file that is there, unless `force`."""
+    if Path(path).exists() and not force:
+        raise FileExistsError(f"{path}: the file is there already (--force replaces it)")

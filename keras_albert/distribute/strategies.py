@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 from absl import logging
 
 from keras_albert.distribute.workers import Cluster, cluster
@@ -39,6 +38,8 @@ def strategy(name: str = "auto", devices: int | None = None) -> Any:
         classifier.fit(texts, targets)
     ```
     """
+    import keras  # here, for the command line answers --help without it
+
     if name in ("parameter_server", "ps"):
         raise InputError(
             "Keras 3 trains without parameter servers; 'multi_worker', where every worker holds "
@@ -180,6 +181,8 @@ class _DataParallel:
     @contextlib.contextmanager
     def scope(self) -> Iterator[Any]:
         """Sets Keras' distribution, and takes it back at the end."""
+        import keras
+
         before = keras.distribution.distribution()
         keras.distribution.set_distribution(self.distribution)
         try:
@@ -189,6 +192,8 @@ class _DataParallel:
 
 
 def _jax_strategy(name: str, devices: int | None) -> Any:
+    import keras
+
     if name == "multi_worker":
         raise InputError(
             "Several workers are TensorFlow's strategy; on JAX, data are split over the devices of "
