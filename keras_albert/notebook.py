@@ -30,7 +30,7 @@ def about(strategy: Any) -> str:
         strategy: As `keras_albert.distribute.strategy` returns it.
     """
     if keras.backend.backend() == "jax":
-        names = [str(name) for name in strategy.distribution.device_mesh.devices.flat]
+        names: Sequence[str] = list(map(str, strategy.distribution.device_mesh.devices.flat))
     else:  # /job:localhost/replica:0/task:0/device:CPU:0
         names = _tensorflow_devices(strategy)
     kinds = Counter(name.split(":")[-2].rpartition("/")[2].upper() for name in names)
