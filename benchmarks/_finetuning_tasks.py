@@ -153,9 +153,9 @@ TASKS = {
         ("accuracy",),
         "every second row of train.tsv; dev.tsv",
         weights=SMALL_CHINESE,
-        epochs=2,
+        epochs=3,
         max_length=64,
-        learning_rate=5e-4,
+        learning_rate=2e-4,
     ),
     "lcqmc": Task(
         "LCQMC",
@@ -165,9 +165,9 @@ TASKS = {
         ("accuracy",),
         "dev.txt, since there is no train.txt; every fifth row of test.txt",
         weights=SMALL_CHINESE,
-        epochs=2,
+        epochs=3,
         max_length=64,
-        learning_rate=5e-4,
+        learning_rate=2e-4,
     ),
     "sms_spam": Task(
         "SMS spam",

@@ -22,6 +22,7 @@ from keras_albert.cli import (
     evaluate,
     export,
     fit,
+    launch,
     predict,
     quickstart,
     selftest,
@@ -44,6 +45,7 @@ COMMANDS = (
     predict,
     tokenize,
     serve_export,
+    launch,
     selftest,
 )
 
@@ -84,7 +86,8 @@ def build_parser() -> argparse.ArgumentParser:
             help="show the traceback of an error",
         )
         command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run)
+        needs_keras = getattr(command, "NEEDS_KERAS", True)
+        subparser.set_defaults(run=command.run, needs_keras=needs_keras)
     return parser
 
 
@@ -104,8 +107,9 @@ def run(argv: Sequence[str]) -> int:
         return _report(str(error), 2, "--debug" in argv)
     logging.use_absl_handler()
     try:
-        with contextlib.nullcontext() if args.debug else _no_standard_error():
-            importlib.import_module("keras_albert.public")
+        if args.needs_keras:
+            with contextlib.nullcontext() if args.debug else _no_standard_error():
+                importlib.import_module("keras_albert.public")
         status = args.run(args)
         sys.stdout.flush()
         return status

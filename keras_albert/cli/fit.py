@@ -32,6 +32,7 @@ _NOT_OF_THE_RUN = (
     "json",
     "strategy",
     "devices",
+    "wait",
 )
 
 

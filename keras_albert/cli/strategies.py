@@ -21,6 +21,13 @@ def add_strategy_arguments(group: Any) -> None:
     group.add_argument(
         "--devices", metavar="N", type=int, help="how many of this machine's devices"
     )
+    group.add_argument(
+        "--wait",
+        metavar="SECONDS",
+        type=float,
+        default=300.0,
+        help="how long to wait for all workers of multi_worker to come",
+    )
 
 
 @contextlib.contextmanager
@@ -31,5 +38,5 @@ def strategy_scope(args: argparse.Namespace) -> Iterator[None]:
         return
     from keras_albert import distribute
 
-    with distribute.strategy(args.strategy or "auto", args.devices).scope():
+    with distribute.strategy(args.strategy or "auto", args.devices, wait=args.wait).scope():
         yield

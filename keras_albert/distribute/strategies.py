@@ -6,15 +6,16 @@ from typing import Any
 
 from absl import logging
 
+from keras_albert.distribute.rendezvous import meet
 from keras_albert.distribute.workers import Cluster, cluster
 from keras_albert.errors import InputError
 
 NAMES = ("auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu")
-# A worker that does not come within this time never will.
+# To wait for the last worker.
 START_SECONDS = 300
 
 
-def strategy(name: str = "auto", devices: int | None = None) -> Any:
+def strategy(name: str = "auto", devices: int | None = None, *, wait: float = START_SECONDS) -> Any:
     """A strategy to make, compile and train a model under.
 
     Args:
@@ -23,13 +24,14 @@ def strategy(name: str = "auto", devices: int | None = None) -> Any:
             each with its GPUs or its CPU. "tpu": the TPU of this host. "auto": the cluster that
             TF_CONFIG names, else the TPU, else several GPUs, else one, else the CPU; it logs which.
         devices: How many of this machine's devices to use; by default all there are (of a CPU, 1).
+        wait: Seconds to wait for all workers to come.
 
     Returns:
         A `tf.distribute.Strategy`, and with KERAS_BACKEND=jax an object with the same `scope()`,
         within which `keras.distribution.DataParallel` is set.
 
     Raises:
-        InputError: There is no such strategy, or no such device.
+        InputError: There is no such strategy, or no such device; a worker has not come.
 
     Example:
     ```python
@@ -56,10 +58,10 @@ def strategy(name: str = "auto", devices: int | None = None) -> Any:
             "Strategies are TensorFlow's and JAX's. "
             f"Received: KERAS_BACKEND={keras.backend.backend()}"
         )
-    return _tensorflow_strategy(name, devices)
+    return _tensorflow_strategy(name, devices, wait)
 
 
-def _tensorflow_strategy(name: str, devices: int | None) -> Any:
+def _tensorflow_strategy(name: str, devices: int | None, wait: float) -> Any:
     import tensorflow as tf
 
     gpus = len(tf.config.list_physical_devices("GPU"))
@@ -71,7 +73,7 @@ def _tensorflow_strategy(name: str, devices: int | None) -> Any:
             "Strategy auto: %s", f"mirrored over {gpus} GPUs" if name == "mirrored" else what
         )
     if name == "multi_worker":
-        return _multi_worker(found, gpus, devices)
+        return _multi_worker(found, gpus, devices, wait)
     if name == "tpu":
         return _tpu()
     if name == "gpu" and not gpus:
@@ -126,7 +128,7 @@ def _logical_cpus(count: int) -> None:
         ) from error
 
 
-def _multi_worker(found: Cluster | None, gpus: int, devices: int | None) -> Any:
+def _multi_worker(found: Cluster | None, gpus: int, devices: int | None, wait: float) -> Any:
     import tensorflow as tf
 
     if found is None:
@@ -143,8 +145,8 @@ def _multi_worker(found: Cluster | None, gpus: int, devices: int | None) -> Any:
         len(found.addresses),
         found.addresses[found.index],
     )
-    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=START_SECONDS)
-    return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    meet(found, wait)
+    return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def _has_tpu() -> bool:

@@ -29,6 +29,15 @@ index, addresses = config["task"]["index"], config["cluster"]["worker"]
 again = "--resume" in sys.argv
 def say(*words):
     print(*words, file=sys.stderr, flush=True)
+def meet():  # worker 0 comes back when another has called, and the other when 0 is here
+    host, port = addresses[0].split(":")
+    if index == 0:
+        return socket.create_server((host, int(port))).accept()[0]
+    while True:
+        try:
+            return socket.create_connection((host, int(port)))
+        except ConnectionRefusedError:
+            pass
 """
 # Waits for a signal, and names it.
 WAITS = """
@@ -214,7 +223,7 @@ def test_files_keep_what_each_worker_printed_with_a_line_at_every_start(tmp_path
     lines = (folder / "worker_1.log").read_text().splitlines()
     starts = [line for line in lines if line.startswith("=== start ")]
     assert [re.match(r"=== start (\d), \d{4}-\d\d-\d\d ", line)[1] for line in starts] == ["1", "2"]
-    assert ["--resume" in line for line in starts] == [False, True]
+    assert [line.endswith(" --resume") for line in starts] == [False, True]
     assert sum(line in ("out 1 False", "err False") for line in lines) == 2
     assert {"out 1 True", "err True"} == set(lines[-2:])
 
@@ -278,17 +287,11 @@ def test_bad_input_counts_whichever_worker_ends_first():
         def handler(number, frame):
             sys.exit(2)
         signal.signal(signal.SIGTERM, handler)
-        peer, port = addresses[1].split(":")
+        meet()
         if index == 1:
-            socket.create_server((peer, int(port))).accept()
             sys.exit(1)
         while True:
-            try:
-                socket.create_connection((peer, int(port)))
-                break
-            except ConnectionRefusedError:
-                pass
-        signal.pause()
+            signal.pause()
         """
     )
     assert (ran.error.status, str(ran.error)[:30]) == (2, "worker 0 ended with status 2: ")
@@ -297,19 +300,11 @@ def test_bad_input_counts_whichever_worker_ends_first():
 def test_a_worker_that_starts_late_is_waited_for():
     ran = launched(
         """
-        host, port = addresses[0].split(":")
+        connection = meet()
         if index == 0:
-            server = socket.create_server((host, int(port)))
-            say("waits")
-            connection, _ = server.accept()
             print(connection.recv(10).decode())
         else:
-            while True:  # it comes when the other has been waiting
-                try:
-                    socket.create_connection((host, int(port))).sendall(b"hello")
-                    break
-                except ConnectionRefusedError:
-                    pass
+            connection.sendall(b"hello")
         """
     )
     assert (ran.error, ran.out) == (None, ["hello"])
@@ -355,8 +350,14 @@ def test_a_second_signal_kills():
 
 
 def test_those_that_do_not_end_are_killed_after_the_grace():
-    die = "if index and not again: os.kill(os.getpid(), signal.SIGKILL)\nif again: sys.exit()\n"
-    ran = launched(die + STUBBORN, restart_arguments=["--resume"], grace=0.1)
+    code = """
+        if again: sys.exit()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        meet()
+        if index: os.kill(os.getpid(), signal.SIGKILL)
+        while True: signal.pause()
+    """
+    ran = launched(code, restart_arguments=["--resume"], grace=0.1)
     assert ran.error is None
     assert "still running after 0.1 s, and killed: worker 0" in ran.said
 

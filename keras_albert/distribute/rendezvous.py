@@ -1,0 +1,99 @@
+"""The workers of a cluster meet before TensorFlow waits for them, which it does without an end.
+
+While it waits, TensorFlow holds Python's lock: no timer could stop it, nor say who is missing. So
+the chief listens at its own port first, every worker calls there, and when all have, the chief lets
+them go and leaves the port to TensorFlow.
+"""
+
+import contextlib
+import socket
+import time
+
+from keras_albert.distribute.workers import Cluster
+from keras_albert.errors import InputError
+
+_GREETING, _GO = "keras-albert worker", b"go\n"
+_AGAIN = 0.2  # seconds between two calls
+_CALL_SECONDS = 5.0  # that one side waits for a word of the other
+
+
+def meet(cluster: Cluster, seconds: float) -> None:
+    """Returns once every worker of a cluster has called this.
+
+    Args:
+        cluster: The workers.
+        seconds: How long to wait for the last one.
+
+    Raises:
+        InputError: Somebody has not come by then, or the chief's port is taken.
+    """
+    deadline = time.monotonic() + seconds
+    if len(cluster.addresses) == 1:
+        return
+    if cluster.index == 0:
+        _receive(cluster, seconds, deadline)
+    else:
+        _call(cluster, seconds, deadline)
+
+
+def _receive(cluster: Cluster, seconds: float, deadline: float) -> None:
+    """The chief's side."""
+    port = int(cluster.addresses[0].rpartition(":")[2])
+    missing = set(range(1, len(cluster.addresses)))
+    with contextlib.ExitStack() as held:
+        try:
+            server = held.enter_context(socket.create_server(("", port)))
+        except OSError as error:
+            raise InputError(
+                f"The chief listens at its own address in TF_CONFIG. "
+                f"Received: {cluster.addresses[0]} ({error.strerror})"
+            ) from error
+        callers = []
+        while missing:
+            server.settimeout(max(0.0, deadline - time.monotonic()) or 0.001)
+            try:
+                caller = held.enter_context(server.accept()[0])
+            except TimeoutError:
+                absent = ", ".join(
+                    f"{each} ({cluster.addresses[each]})" for each in sorted(missing)
+                )
+                raise InputError(
+                    f"All {len(cluster.addresses)} workers come within {seconds:g} s. "
+                    f"Received: none of worker {absent}"
+                ) from None
+            number = _greeting(caller)
+            if number in missing:
+                missing.remove(number)
+                callers.append(caller)
+        for caller in callers:
+            with contextlib.suppress(OSError):  # its own process says why
+                caller.sendall(_GO)
+                caller.recv(1)  # until it hangs up, so that no port of ours stays behind
+
+
+def _greeting(caller: socket.socket) -> int | None:
+    """Which worker calls; None for somebody else."""
+    caller.settimeout(_CALL_SECONDS)
+    with contextlib.suppress(OSError, ValueError):
+        head, _, number = caller.recv(64).decode().rpartition(" ")
+        return int(number) if head == _GREETING else None
+    return None
+
+
+def _call(cluster: Cluster, seconds: float, deadline: float) -> None:
+    """A worker's side."""
+    host, _, port = cluster.addresses[0].rpartition(":")
+    while (left := deadline - time.monotonic()) > 0:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((host, int(port)), min(left, _CALL_SECONDS)) as connection,
+        ):
+            connection.sendall(f"{_GREETING} {cluster.index}".encode())
+            connection.settimeout(left)
+            if connection.recv(len(_GO)) == _GO:
+                return
+        time.sleep(_AGAIN)
+    raise InputError(
+        f"All {len(cluster.addresses)} workers come within {seconds:g} s. "
+        f"Received: the chief, at {cluster.addresses[0]}, has not let worker {cluster.index} go"
+    )
