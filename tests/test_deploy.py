@@ -10,6 +10,8 @@ import sys
 import pytest
 import yaml
 
+from keras_albert import cli
+from keras_albert.distribute import strategies, workers
 from tests.paths import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -20,6 +22,7 @@ SERVICE, JOB, CLAIM = yaml.safe_load_all(
 )
 POD = JOB["spec"]["template"]["spec"]
 (CONTAINER,) = POD["containers"]
+SLURM = {"SLURM_JOB_ID": "120345", "SLURM_JOB_NODELIST": "node[1,7,9]"}
 
 
 @pytest.fixture
@@ -53,6 +56,32 @@ def test_a_pod_is_the_worker_of_its_index(run):
         "task": {"type": "worker", "index": 1},
     }
     assert arguments == ["fit", "--strategy", "multi_worker", "--resume", *CONTAINER["args"]]
+
+
+def test_a_workers_place_is_one_that_fit_takes(run, monkeypatch):
+    pod = run([*CONTAINER["command"], *CONTAINER["args"]], WORKERS="3", JOB_COMPLETION_INDEX="1")
+    for ran in (pod, run([SBATCH], **SLURM)):
+        monkeypatch.setenv(workers.VARIABLE, ran.stdout.splitlines()[0])
+        found = workers.cluster()
+        assert (found.index, len(found.addresses)) == (1, 3)
+
+
+def test_the_commands_are_ones_that_fit_takes(run):
+    pod = run([*CONTAINER["command"], *CONTAINER["args"]], WORKERS="3", JOB_COMPLETION_INDEX="1")
+    usage = re.search(r"^#   sbatch \S+ (.*)$", SBATCH.read_text(), re.MULTILINE)[1]
+    for ran in (pod, run([SBATCH, *usage.split()], **SLURM)):
+        found = cli.build_parser().parse_args(ran.stdout.splitlines()[1:])
+        assert (found.command, found.strategy, found.resume) == ("fit", "multi_worker", True)
+        assert found.save_every == 200
+
+
+def test_a_pod_waits_longer_than_kubernetes_does_before_it_starts_one_again():
+    words = ["fit", *CONTAINER["args"]]
+    assert cli.build_parser().parse_args(words).wait > 360  # the longest back-off of a Job
+
+
+def test_the_page_says_how_long_workers_are_waited_for():
+    assert f"`--wait` seconds, {strategies.START_SECONDS} unless given" in section("Time")
 
 
 def test_a_pods_status_is_that_of_fit(run):
@@ -110,8 +139,8 @@ def test_the_page_names_fields_that_the_manifest_has():
 
 
 def test_the_page_names_options_that_the_slurm_script_has():
-    named = set(re.findall(r"`(--[a-z-]+(?:=[A-Z]+@\d+)?)`", section("Slurm")))
-    assert named >= {"--requeue", "--kill-on-bad-exit", "--signal=TERM@120"}
+    named = set(re.findall(r"`(--[a-z-]+(?:=[\w@]+)?)`", section("Slurm")))
+    assert named >= {"--requeue", "--wait=120", "--signal=TERM@120"}
     text = SBATCH.read_text()
     assert all(option in text for option in named)
 
@@ -119,9 +148,6 @@ def test_the_page_names_options_that_the_slurm_script_has():
 def test_the_shell_takes_the_slurm_script():
     assert SBATCH.stat().st_mode & 0o111
     subprocess.run(["bash", "-n", SBATCH], check=True)
-
-
-SLURM = {"SLURM_JOB_ID": "120345", "SLURM_JOB_NODELIST": "node[1,7,9]"}
 
 
 def test_a_slurm_task_is_the_worker_of_its_number(run):

@@ -12,6 +12,11 @@ import time
 from keras_albert.distribute.workers import Cluster
 from keras_albert.errors import InputError
 
+
+class AbsentWorkerError(Exception):
+    """A worker has not come in time; it may the next time."""
+
+
 _GREETING, _GO = "keras-albert worker", b"go\n"
 _AGAIN = 0.2  # seconds between two calls
 _CALL_SECONDS = 5.0  # that one side waits for a word of the other
@@ -25,7 +30,8 @@ def meet(cluster: Cluster, seconds: float) -> None:
         seconds: How long to wait for the last one.
 
     Raises:
-        InputError: Somebody has not come by then, or the chief's port is taken.
+        AbsentWorkerError: Somebody has not come by then.
+        InputError: The chief's port is taken.
     """
     deadline = time.monotonic() + seconds
     if len(cluster.addresses) == 1:
@@ -39,7 +45,7 @@ def meet(cluster: Cluster, seconds: float) -> None:
 def _receive(cluster: Cluster, seconds: float, deadline: float) -> None:
     """The chief's side."""
     port = int(cluster.addresses[0].rpartition(":")[2])
-    missing = set(range(1, len(cluster.addresses)))
+    others = range(1, len(cluster.addresses))
     with contextlib.ExitStack() as held:
         try:
             server = held.enter_context(socket.create_server(("", port)))
@@ -48,24 +54,23 @@ def _receive(cluster: Cluster, seconds: float, deadline: float) -> None:
                 f"The chief listens at its own address in TF_CONFIG. "
                 f"Received: {cluster.addresses[0]} ({error.strerror})"
             ) from error
-        callers = []
-        while missing:
+        callers: dict[int, socket.socket] = {}
+        while len(callers) < len(others):
             server.settimeout(max(0.0, deadline - time.monotonic()) or 0.001)
             try:
                 caller = held.enter_context(server.accept()[0])
             except TimeoutError:
                 absent = ", ".join(
-                    f"{each} ({cluster.addresses[each]})" for each in sorted(missing)
+                    f"{each} ({cluster.addresses[each]})" for each in others if each not in callers
                 )
-                raise InputError(
+                raise AbsentWorkerError(
                     f"All {len(cluster.addresses)} workers come within {seconds:g} s. "
                     f"Received: none of worker {absent}"
                 ) from None
             number = _greeting(caller)
-            if number in missing:
-                missing.remove(number)
-                callers.append(caller)
-        for caller in callers:
+            if number in others:
+                callers[number] = caller  # one that was started again calls again
+        for caller in callers.values():
             with contextlib.suppress(OSError):  # its own process says why
                 caller.sendall(_GO)
                 caller.recv(1)  # until it hangs up, so that no port of ours stays behind
@@ -93,7 +98,7 @@ def _call(cluster: Cluster, seconds: float, deadline: float) -> None:
             if connection.recv(len(_GO)) == _GO:
                 return
         time.sleep(_AGAIN)
-    raise InputError(
+    raise AbsentWorkerError(
         f"All {len(cluster.addresses)} workers come within {seconds:g} s. "
         f"Received: the chief, at {cluster.addresses[0]}, has not let worker {cluster.index} go"
     )

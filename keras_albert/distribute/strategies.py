@@ -31,7 +31,8 @@ def strategy(name: str = "auto", devices: int | None = None, *, wait: float = ST
         within which `keras.distribution.DataParallel` is set.
 
     Raises:
-        InputError: There is no such strategy, or no such device; a worker has not come.
+        InputError: There is no such strategy, or no such device.
+        AbsentWorkerError: A worker has not come.
 
     Example:
     ```python

@@ -92,6 +92,8 @@ class MetricsLog:
             self._epoch, self._before = position.epoch, (0.0, 0.0)
         tracker = next(metric for metric in model.metrics if metric.name == "loss")
         after = float(value_of(tracker.total)), float(value_of(tracker.count))
+        if getattr(model, "_distribute_strategy", None) is not None:
+            logs = model.get_metrics_result()  # of all replicas; Keras gives the mean of theirs
         rows = after[1] - self._before[1]
         loss = (after[0] - self._before[0]) / rows
         self._before = after

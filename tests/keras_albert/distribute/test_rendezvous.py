@@ -1,5 +1,6 @@
 """Workers that meet, and those that do not."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -7,7 +8,7 @@ import time
 import pytest
 
 from keras_albert.distribute.processes import free_ports
-from keras_albert.distribute.rendezvous import meet
+from keras_albert.distribute.rendezvous import AbsentWorkerError, meet
 from keras_albert.distribute.workers import Cluster
 from keras_albert.errors import InputError
 
@@ -22,7 +23,7 @@ def start(cluster, seconds, ended, delay=0.0):
         try:
             meet(cluster, seconds)
             ended[cluster.index] = "met"
-        except InputError as error:
+        except AbsentWorkerError as error:
             ended[cluster.index] = str(error)
 
     thread = threading.Thread(target=run)
@@ -52,6 +53,21 @@ def test_who_has_not_come_is_named():
         thread.join()
     assert ended[0] == (f"All 3 workers come within 0.6 s. Received: none of worker 1 ({where[1]})")
     assert f"the chief, at {where[0]}, has not let worker 2 go" in ended[2]
+
+
+def test_a_worker_that_was_started_again_calls_again():
+    where, ended = addresses(3), {}
+    chief = start(Cluster(where, 0), 20, ended)
+    host, port = where[0].split(":")
+    while True:
+        with contextlib.suppress(ConnectionRefusedError):
+            with socket.create_connection((host, int(port))) as killed:
+                killed.sendall(b"keras-albert worker 1")
+            break
+    threads = [start(Cluster(where, index), 20, ended, delay=0.2 * index) for index in (1, 2)]
+    for thread in [chief, *threads]:
+        thread.join()
+    assert ended == dict.fromkeys(range(3), "met")
 
 
 def test_strangers_are_no_workers():
