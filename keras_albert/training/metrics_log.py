@@ -93,7 +93,7 @@ class MetricsLog:
         tracker = next(metric for metric in model.metrics if metric.name == "loss")
         after = float(value_of(tracker.total)), float(value_of(tracker.count))
         if getattr(model, "_distribute_strategy", None) is not None:
-            logs = model.get_metrics_result()  # of all replicas; Keras gives the mean of theirs
+            logs = _of_all_replicas(model)
         rows = after[1] - self._before[1]
         loss = (after[0] - self._before[0]) / rows
         self._before = after
@@ -131,3 +131,11 @@ class MetricsLog:
         if self._file is not None:
             self._file.write((json.dumps(line) + "\n").encode())
             self._file.flush()
+
+
+def _of_all_replicas(model: Any) -> dict[str, Any]:
+    """The metrics of the epoch so far; what Keras gives callbacks is the mean of the replicas'."""
+    found: dict[str, Any] = {}
+    for name, value in model.get_metrics_result().items():
+        found.update(value if isinstance(value, dict) else {name: value})
+    return found
