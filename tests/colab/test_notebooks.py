@@ -172,12 +172,8 @@ def check(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr[-5000:]
 
 
-def test_the_model_of_ones_own_is_built_and_learns():
-    check("build_your_own_model")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"build_your_own_model"}))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_with_what_the_package_brings(name):
     check(name)
 
