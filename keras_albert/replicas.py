@@ -9,7 +9,8 @@
   not have.
 - `predict_on_batch` gives every replica the whole batch, and returns it once for each.
 
-`tests/keras_albert/test_replicas.py` tells when Keras needs none of it any more.
+`tests/keras_albert/test_replicas.py` and `tests/test_worker_faults.py` tell when Keras needs none
+of it any more.
 """
 
 import contextlib

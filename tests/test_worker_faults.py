@@ -187,3 +187,24 @@ def test_who_never_comes_is_named_in_one_line(rows, tmp_path, index, rule, trial
         printed = ended(alone, 1)
     (line,) = [line for line in printed.splitlines() if "error: " in line]
     assert re.search(f"All 2 workers come within 3 s.*{rule}", line)
+
+
+def test_keras_still_cannot_fit_with_several_workers():
+    """When this fails, keras#20585 is closed, and a part of keras_albert/replicas.py may go."""
+    where = addresses(2)
+    processes = []
+    for index in range(2):
+        cluster = {"cluster": {"worker": where}, "task": {"type": "worker", "index": index}}
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.stock_worker"],
+                cwd=ROOT,
+                env=os.environ | {"TF_CONFIG": json.dumps(cluster), "KERAS_BACKEND": "tensorflow"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        )
+    for process in processes:
+        printed, _ = process.communicate(timeout=SECONDS)
+        assert re.search(r"stock fit: \w*Error", printed), printed

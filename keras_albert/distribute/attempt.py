@@ -137,7 +137,6 @@ class Attempt:
         elif isinstance(event, OSError):
             self._failure = event
             self._tell(signal.SIGTERM)
-            self._set_deadline()
         elif self._signal is None:
             self._signal = event
             self._tell(event)
@@ -153,17 +152,13 @@ class Attempt:
             if self._running and self._signal is None:
                 self.say(f"{event}: stopping {self._names()}")
                 self._tell(signal.SIGTERM)
-        if self.died is not None or self._signal is not None:
-            self._set_deadline()
-
-    def _set_deadline(self) -> None:
-        if self._deadline is None:
-            self._deadline = time.monotonic() + self.grace
 
     def _names(self) -> str:
         return ", ".join(f"worker {worker}" for worker in self._running)
 
     def _tell(self, number: int) -> None:
+        """Sends a signal, after which there is an end within `grace` seconds."""
+        self._deadline = time.monotonic() + self.grace
         for process in self._running.values():
             process.send_signal(number)
 

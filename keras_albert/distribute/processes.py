@@ -45,8 +45,8 @@ def launch(
 
     When one dies, by a signal or with a status that is neither 0 nor 2, the others get SIGTERM, and
     SIGKILL `grace` seconds later; then all start again. SIGTERM and the first Ctrl-C are passed on,
-    and the workers waited for; once one of them has ended, the others have `grace` seconds; a
-    second signal kills them. On Linux none outlives this process, even one that SIGKILL ends.
+    and the workers waited for as long; a second signal kills them. On Linux none outlives this
+    process, even one that SIGKILL ends.
 
     Args:
         command: The words of the command.

@@ -68,7 +68,7 @@ def _receive(cluster: Cluster, seconds: float, deadline: float) -> None:
                     f"Received: none of worker {absent}"
                 ) from None
             number = _greeting(caller)
-            if number in others:
+            if number is not None and number in others:
                 callers[number] = caller  # one that was started again calls again
         for caller in callers.values():
             with contextlib.suppress(OSError):  # its own process says why

@@ -23,6 +23,9 @@ class BaseOptimizer(keras.optimizers.Optimizer):
     anything else, so that clipping, accumulation and loss scaling mean the same on every backend
     and however a row is looked up; only with `norm_of_gathered_rows` it is not.
 
+    Under a strategy the replicas' gradients are summed before they are clipped or accumulated, so
+    that an update is the same for any number of replicas; Keras clips each replica's own.
+
     Args and errors: see `AdamW`.
     """
 

@@ -362,6 +362,13 @@ def test_those_that_do_not_end_are_killed_after_the_grace():
     assert "still running after 0.1 s, and killed: worker 0" in ran.said
 
 
+def test_workers_that_do_not_hear_a_signal_are_killed_after_the_grace():
+    stderr = Sink(b"ready", 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    ran = launched(STUBBORN, stderr=stderr, grace=0.1)
+    assert "still running after 0.1 s, and killed: worker 0, worker 1" in ran.said
+    assert "was killed by SIGKILL" in str(ran.error)
+
+
 def test_ctrl_c_that_somebody_else_listens_to_is_theirs():
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
