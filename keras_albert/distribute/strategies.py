@@ -37,8 +37,7 @@ def strategy(name: str = "auto", devices: int | None = None, *, wait: float = ST
     Example:
     ```python
     with keras_albert.distribute.strategy("auto").scope():
-        classifier = keras_albert.tasks.TextClassifier.from_pretrained(source, labels=labels)
-        classifier.fit(texts, targets)
+        encoder = keras_albert.bert_encoder(config)
     ```
     """
     import keras  # here, for the command line answers --help without it

@@ -355,7 +355,7 @@ def fails_at(count):
 FAILURES = {
     "the weights": (keras.Model, "save_weights", save_weights),
     "the sha256": (directory, "sha256", no_space),
-    "the configuration": (directory, "_write_json", no_space),
+    "the configuration": (directory, "write_json", no_space),
     "the last move": (directory.os, "replace", None),
 }
 
