@@ -146,6 +146,7 @@ def test_evaluate_measures_what_the_report_says(run, files, capsys, tmp_path):
     assert "--force" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_its_settings_repeat_a_run_and_after_sigterm_resume_ends_with_the_same_weights(
     run, files, tmp_path, monkeypatch, capsys
 ):
@@ -275,6 +276,7 @@ def test_a_dry_run_needs_no_output_and_speaks_text(files, run, tmp_path, capsys,
     assert "0.0% of the training rows are cut" in text
 
 
+@pytest.mark.slow
 def test_several_seeds_give_mean_and_deviation_and_the_best_is_kept(eager, files, tmp_path, capsys):
     output = tmp_path / "runs"
     more = ("--epochs", 1, "--learning-rate", 1e-3, "--runs", 2, "--monitor", "val_loss")

@@ -141,6 +141,7 @@ def test_offsets_and_a_file_exclude_each_other(run, tmp_path):
     assert "--offsets" in errors
 
 
+@pytest.mark.slow
 def test_without_tensorflow_text_all_but_text_works(tmp_path):
     program = (
         "import sys; sys.modules['tensorflow_text'] = None\n"

@@ -222,6 +222,7 @@ def test_offline_it_says_what_it_did_and_leaves_model_and_report(tmp_path):
     exec(example.replace('"DIR"', repr(str(run))), {})
 
 
+@pytest.mark.slow
 def test_a_wheel_goes_the_way_of_a_published_archive(package, tmp_path, monkeypatch):
     run_eagerly(monkeypatch)
     lines = []

@@ -12,6 +12,7 @@ from tests.paths import ROOT
 HERE = "tests/keras_albert/layers"
 
 
+@pytest.mark.slow
 @on_tensorflow
 def test_attention_and_embeddings_work_on_jax():
     _pytest_on_jax(f"{HERE}/test_multi_head_attention.py", "-k", "googles or overflow or shape")

@@ -193,6 +193,7 @@ def test_the_compiled_update_scales_mixed_precisions_loss(monkeypatch):
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.slow
 def test_two_replicas_take_one_replicas_steps():
     program = """
 import numpy as np, tensorflow as tf

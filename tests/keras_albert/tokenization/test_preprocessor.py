@@ -26,9 +26,10 @@ def rows(inputs):
 @pytest.mark.parametrize(
     ("name", "tokenizer"),
     [
-        *((f"bert_{kind}", kind) for kind in ("uncased", "cased", "chinese", "multi_cased")),
+        *((f"bert_{kind}", kind) for kind in ("uncased", "cased", "chinese")),
+        pytest.param("bert_multi_cased", "multi_cased", marks=pytest.mark.slow),
         ("albert_lower", True),
-        ("albert_cased", False),
+        pytest.param("albert_cased", False, marks=pytest.mark.slow),
     ],
 )
 def test_features_are_googles_from_text_on(name, tokenizer):
