@@ -121,10 +121,19 @@ def length_batches(
                 f"Received: rows={source.rows}, batch_size={batch_size}"
             )
         batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
+    return sharded_by_rows(batches.prefetch(tf.data.AUTOTUNE))
+
+
+def sharded_by_rows(batches: Any) -> Any:
+    """A `tf.data.Dataset` of which each of several workers takes its rows of every batch.
+
+    By files, TensorFlow's choice where there are some, they would mix other batches.
+    """
+    import tensorflow as tf
+
     options = tf.data.Options()
-    # Of several workers each takes its rows of every batch; by files they would mix other batches.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return batches.with_options(options)
 
 
 def predict_in_order(

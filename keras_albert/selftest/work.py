@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from keras_albert import distribute
+from keras_albert.data.batching import length_batches, sharded_by_rows
 from keras_albert.optimizers import AdamW
 from keras_albert.pretrained import load_model
 
@@ -119,22 +120,12 @@ def _batches(token_ids: np.ndarray, labels: Any, size: int) -> tuple[Any, ...]:
 
     rows = inputs if targets is None else (inputs, targets)
     dataset = tf.data.Dataset.from_tensor_slices(rows).batch(size)
-    return (dataset.with_options(_by_rows()),)
-
-
-def _by_rows() -> Any:
-    import tensorflow as tf
-
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return options
+    return (sharded_by_rows(dataset),)
 
 
 def _rows_seen(strategy: Any, rows: int, size: int) -> np.ndarray:
     """The numbers of the rows that this process' replicas get in an epoch, of shuffled batches."""
     import tensorflow as tf
-
-    from keras_albert.data.batching import length_batches
 
     data = {"token_ids": [[2] * (2 + row % 7) for row in range(rows)], "row": np.arange(rows)}
     seen = []

@@ -1,28 +1,13 @@
 """A model under a strategy is the model of one device, whatever the batches."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
 from tests.keras_albert.tasks.small import write_source
-from tests.paths import ROOT
+from tests.programs import result_of
 
 
 def run(source, *names):
-    """What tests/under_strategies.py finds, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.under_strategies", source, *names],
-        cwd=ROOT,
-        env=os.environ | {"KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return result_of("tests.under_strategies", source, *names)
 
 
 @pytest.fixture(scope="module")
