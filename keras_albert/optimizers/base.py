@@ -24,7 +24,8 @@ class BaseOptimizer(keras.optimizers.Optimizer):
     and however a row is looked up; only with `norm_of_gathered_rows` it is not.
 
     Under a strategy the replicas' gradients are summed before they are clipped or accumulated, so
-    that an update is the same for any number of replicas; Keras clips each replica's own.
+    that an update is the same for any number of replicas; Keras clips each replica's own. Workers
+    exchange the rows of a large table that were looked up, where these are less than the table.
 
     Args and errors: see `AdamW`.
     """
@@ -74,7 +75,14 @@ class BaseOptimizer(keras.optimizers.Optimizer):
 
     def apply(self, grads: list[Any], trainable_variables: Any = None) -> None:
         if not self.norm_of_gathered_rows:
-            grads = [dense(gradient) for gradient in grads]
+            variables = trainable_variables or self._trainable_variables
+            by_rows = replicated.is_distributed() and self.loss_scale_factor is None
+            grads = [
+                gradient
+                if by_rows and replicated.is_cheaper_in_rows(gradient, variable)
+                else dense(gradient)
+                for gradient, variable in zip(grads, variables, strict=True)
+            ]
         super().apply(grads, trainable_variables)
 
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:
@@ -96,8 +104,7 @@ class BaseOptimizer(keras.optimizers.Optimizer):
         steps = self.gradient_accumulation_steps
 
         def update(gradients: list[Any], variables: list[Any]) -> None:
-            for gradient, variable in zip(self._clip_gradients(gradients), variables, strict=True):
-                self.update_step(gradient, variable.value, rate)
+            self._update_replica(self._clip_gradients(gradients), variables, rate)
 
         def apply(strategy: Any, gradients: list[Any]) -> None:
             if not steps:
@@ -116,11 +123,19 @@ class BaseOptimizer(keras.optimizers.Optimizer):
                 update,
             )
 
-        replicated.merged(apply, replicated.summed(grads))
+        sums = replicated.summed(grads)
+        if not self.norm_of_gathered_rows:
+            sums = [dense(each) for each in sums]
+        replicated.merged(apply, sums)
         if self.use_ema:
             self._update_model_variables_moving_average(self._trainable_variables)
             if self.ema_overwrite_frequency:
                 replicated.merged(self._overwrite_if_due, [])
+
+    def _update_replica(self, gradients: list[Any], variables: list[Any], rate: Any) -> None:
+        """Moves one replica's variables, by summed and clipped gradients."""
+        for gradient, variable in zip(gradients, variables, strict=True):
+            self.update_step(gradient, variable.value, rate)
 
     def _overwrite_if_due(self, strategy: Any, _: list[Any]) -> None:
         ops.cond(

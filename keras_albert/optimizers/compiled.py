@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_albert.optimizers.base import BaseOptimizer, dense
+from keras_albert.replicas import has_workers
 
 # Below this many weights compiling, about 10 ms a variable, costs more than short runs win back.
 WORTH_COMPILING = 1_000_000
@@ -15,8 +16,8 @@ class CompiledUpdate(BaseOptimizer):
     """Base of optimizers whose whole update XLA may fuse, in TensorFlow on a CPU.
 
     Each of an update's fifteen or so operations otherwise reads and writes every weight once. Where
-    a strategy, a GPU or another backend runs the update, Keras' own way is kept: under a strategy
-    the gradients' reduction takes place inside of the update and cannot be compiled with it.
+    a GPU, another backend or several replicas of one process run the update, Keras' own way is
+    kept.
     """
 
     compiles = True
@@ -32,6 +33,15 @@ class CompiledUpdate(BaseOptimizer):
         if not (self.compiles and self._large and compilable()):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
+        self._update_compiled(grads, trainable_variables, learning_rate)
+
+    def _update_replica(self, gradients: list[Any], variables: list[Any], rate: Any) -> None:
+        if self.compiles and self._large and is_one_of_workers():
+            self._update_compiled(gradients, variables, rate)
+        else:
+            super()._update_replica(gradients, variables, rate)
+
+    def _update_compiled(self, grads: list[Any], variables: list[Any], rate: Any) -> None:
         import tensorflow as tf
 
         if self._compiled_update is None:
@@ -40,8 +50,8 @@ class CompiledUpdate(BaseOptimizer):
         # rows as the batch has tokens, and each new shape would be compiled anew.
         self._compiled_update(
             [dense(gradient) for gradient in grads],
-            tuple(self._get_variable_index(variable) for variable in trainable_variables),
-            tf.identity(learning_rate),
+            tuple(self._get_variable_index(variable) for variable in variables),
+            tf.identity(rate),
         )
 
     def _update_all(self, gradients: list[Any], indices: tuple[int, ...], rate: Any) -> None:
@@ -56,3 +66,15 @@ def compilable() -> bool:
     import tensorflow as tf
 
     return not tf.distribute.has_strategy() and not tf.config.get_visible_devices("GPU")
+
+
+def is_one_of_workers() -> bool:
+    """Whether this process is one of several, each with one CPU for all its devices."""
+    import tensorflow as tf
+
+    strategy = tf.distribute.get_strategy()
+    return (
+        has_workers(strategy)
+        and len(strategy.extended.worker_devices) == 1
+        and not tf.config.get_visible_devices("GPU")
+    )
