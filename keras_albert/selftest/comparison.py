@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_albert.distribute.processes import free_ports
+from keras_albert.distribute.processes import THREADS, environment, free_ports
+from keras_albert.distribute.workers import VARIABLE
 from keras_albert.errors import InputError
 
 TOLERANCE = 1e-5  # between the weights of two runs, and of scores relative to their magnitude
@@ -135,10 +136,10 @@ def _run(
     path.write_text(json.dumps(content), "utf-8")
     command = [sys.executable, "-m", "keras_albert.selftest.work", str(path)]
     processes = []
-    for number, environment in enumerate(_environments(setup, workers, threads)):
+    for number, values in enumerate(_environments(setup, workers, threads)):
         log = (output / f"log_{number}").open("wb")
         processes.append(
-            subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            subprocess.Popen(command, env=values, stdout=log, stderr=subprocess.STDOUT)
         )
         log.close()
     try:
@@ -160,21 +161,18 @@ def _environments(
     setup: dict[str, Any], workers: int, threads: int | None
 ) -> Iterator[dict[str, str]]:
     """Of each worker's process."""
-    environment = {k: v for k, v in os.environ.items() if k != "TF_CONFIG"}
-    environment["KERAS_BACKEND"] = setup.get("backend", "tensorflow")
-    if threads is not None:
-        names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-        environment |= dict.fromkeys(names, str(threads))
-    if environment["KERAS_BACKEND"] == "jax":
+    backend = setup.get("backend", "tensorflow")
+    more = {"KERAS_BACKEND": backend}
+    if backend == "jax":
         count = setup.get("devices") or 1
-        environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={count}"
-    addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
-    for number in range(workers):
-        if setup["strategy"] == "multi_worker":
-            task = {"type": "worker", "index": number}
-            cluster = {"cluster": {"worker": addresses}, "task": task}
-            environment = environment | {"TF_CONFIG": json.dumps(cluster)}
-        yield environment
+        more["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={count}"
+    if setup["strategy"] == "multi_worker":
+        ports = free_ports(workers)
+        yield from (environment(number, ports, threads) | more for number in range(workers))
+        return
+    own = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    given = {} if threads is None else dict.fromkeys(THREADS, str(threads))
+    yield own | given | more
 
 
 def _compared(alone: Path, mine: Path, rows: int) -> dict[str, Any]:
