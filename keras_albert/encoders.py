@@ -13,6 +13,7 @@ from keras import layers as keras_layers
 from keras_albert import activations, layers
 from keras_albert.config import EncoderConfig
 from keras_albert.errors import InputError
+from keras_albert.layers.dropout import Dropout
 from keras_albert.layers.initializers import EncoderInitializer
 from keras_albert.model import TransformerModel
 
@@ -181,7 +182,7 @@ def _embed(config: EncoderConfig, tokens: Any, segment_ids: Any, dtype: Any) -> 
     x = keras_layers.LayerNormalization(
         epsilon=config.layer_norm_epsilon, dtype=dtype, name="embedding_layer_norm"
     )(tokens + segments + positions)
-    return keras_layers.Dropout(config.dropout, dtype=dtype, name="embedding_dropout")(x)
+    return Dropout(config.dropout, dtype=dtype, name="embedding_dropout")(x)
 
 
 def _run_blocks(

@@ -139,6 +139,18 @@ def has_workers(strategy: Any) -> bool:
     )
 
 
+def replica_number() -> Any:
+    """The number of the replica that runs this; None where there are not several."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return None
+    return context.replica_id_in_sync_group
+
+
 def _finite_in_all(gradients: list[Any]) -> list[Any]:
     """Gradients, not finite in this replica if they are not so in another one.
 

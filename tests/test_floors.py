@@ -41,7 +41,7 @@ ROOMS = {
         "checkpoints_tools.archive",
         "checkpoints_tools.extraction",
     ),
-    "layers": room(2, "keras_albert.layers"),
+    "layers": room(2, "keras_albert.layers", uses=("replicas",)),
     "replicas": room(2, "keras_albert.replicas"),
     "encoders": room(3, "keras_albert.model", "keras_albert.encoders"),
     "heads": room(4, "keras_albert.heads"),

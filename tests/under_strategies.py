@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import keras_albert as ka
 from keras_albert.data.batching import length_batches, predict_in_order
+from keras_albert.layers.dropout import Dropout
 from keras_albert.tasks import TextClassifier
 from tests.keras_albert.tasks.small import NAMES, reviews
 
@@ -110,6 +111,25 @@ def task(source):
     }
 
 
+def dropout(layer):
+    """What two replicas keep of the same rows: the two differ, and so do two steps of one."""
+    strategy = strategy_of(2)
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        drop = layer(0.5)
+    step = tf.function(lambda: drop(tf.ones([4, 1000]), training=True))
+    kept = []
+    for _ in range(2):
+        kept += [
+            np.asarray(each) for each in strategy.experimental_local_results(strategy.run(step))
+        ]
+    return {
+        "values": np.unique(kept).tolist(),
+        "share": [float((each > 0).mean()) for each in kept],
+        "alike": [[float((a == b).mean()) for b in kept] for a in kept],
+    }
+
+
 def stock_clipping(source):
     """How far Keras' own optimizer and model are apart between one replica and two, and why."""
 
@@ -159,6 +179,8 @@ CHECKS = {
     "copies": lambda source: compared(source, adamw(), weighted=True, remainder="fill"),
     "float16": lambda source: compared(source, adamw(), policy="mixed_float16"),
     "task": task,
+    "dropout": lambda source: dropout(Dropout),
+    "stock_dropout": lambda source: dropout(keras.layers.Dropout),
     "stock_clipping": stock_clipping,
     "stock_accumulation": stock_accumulation,
 }

@@ -7,6 +7,7 @@ from keras import layers as keras_layers
 
 from keras_albert.config import EncoderConfig
 from keras_albert.encoders import build_encoder
+from keras_albert.layers.dropout import Dropout
 from keras_albert.model import TransformerModel
 
 # Google's fine-tuning code drops 0.1 before its output layers, whatever the configuration says
@@ -86,4 +87,4 @@ def output_layer(config: EncoderConfig, units: int, name: str) -> keras.Layer:
 
 
 def _dropout(rate: float, dtype: Any) -> keras.Layer:
-    return keras_layers.Dropout(rate, dtype=dtype, name="classifier_dropout")
+    return Dropout(rate, dtype=dtype, name="classifier_dropout")

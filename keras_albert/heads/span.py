@@ -9,6 +9,7 @@ from keras import ops
 from keras_albert.config import EncoderConfig
 from keras_albert.encoders import build_encoder
 from keras_albert.heads.classification import HEAD_DROPOUT, output_layer
+from keras_albert.layers.dropout import Dropout
 from keras_albert.model import TransformerModel
 
 # What a position that may hold no answer scores (google-research/albert squad_utils.py).
@@ -127,7 +128,7 @@ class AnswerSpan(keras.Layer):
         self.answerable_hidden = PairDense(
             initializer_range, dtype=self.dtype_policy, name="answerable_hidden"
         )
-        self.answerable_dropout = keras_layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.answerable_dropout = Dropout(dropout, dtype=self.dtype_policy)
         self.answerable = self._dense(1, "answerable", use_bias=False, dtype="float32")
 
     def _dense(self, units, name, **kwargs):

@@ -1,11 +1,11 @@
 """What encoder and decoder blocks have in common: settings, norms, dropout, feed-forward part."""
 
 import keras
-from keras import layers as keras_layers
 
 from keras_albert import activations
 from keras_albert.errors import InputError
 from keras_albert.layers import initializers, sublayers
+from keras_albert.layers.dropout import Dropout
 from keras_albert.layers.masks import attached_mask
 from keras_albert.layers.multi_head_attention import MultiHeadAttention
 
@@ -39,7 +39,7 @@ class TransformerBlock(keras.Layer):
         self.layer_norm_epsilon = layer_norm_epsilon
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.supports_masking = True
-        self.dropout_layer = keras_layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout_layer = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def _attention(self, name, query_shape, value_shape):
         layer = MultiHeadAttention(

@@ -3,11 +3,11 @@
 import math
 
 import keras
-from keras import layers as keras_layers
 from keras import ops
 
 from keras_albert.errors import InputError
 from keras_albert.layers import initializers, sublayers
+from keras_albert.layers.dropout import Dropout
 from keras_albert.layers.masks import attached_mask, check_mask_shape, score_adder
 
 
@@ -76,7 +76,7 @@ class MultiHeadAttention(keras.Layer):
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.supports_masking = True
-        self.dropout_layer = keras_layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout_layer = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, query_shape, value_shape=None, key_shape=None):
         value_shape = value_shape or query_shape

@@ -1,5 +1,6 @@
 """A model under a strategy is the model of one device, whatever the batches."""
 
+import numpy as np
 import pytest
 
 from tests.keras_albert.tasks.small import write_source
@@ -17,7 +18,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(source):
-    return run(source, "accumulation", "copies", "task")
+    return run(source, "accumulation", "copies", "task", "dropout", "stock_dropout")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,20 @@ def test_a_task_learns_and_answers_on_two_replicas(found):
     assert result["difference"] < 1e-5
     assert result["accuracy"] > 0.8
     assert result["val_accuracy"] == pytest.approx(result["accuracy"])
+
+
+def test_every_replica_drops_units_of_its_own_in_every_step(found):
+    result = found["dropout"]
+    assert result["values"] == [0.0, 2.0]  # kept ones are divided by the share that is kept
+    assert result["share"] == pytest.approx([0.5] * 4, abs=0.05)
+    assert np.array(result["alike"])[~np.eye(4, dtype=bool)] == pytest.approx(0.5, abs=0.05)
+
+
+def test_keras_still_drops_the_same_units_in_every_replica(found):
+    """When this fails, layers/dropout.py may go."""
+    alike = np.array(found["stock_dropout"]["alike"])
+    assert alike[0, 1] == alike[2, 3] == 1.0
+    assert alike[0, 2] < 0.6
 
 
 @pytest.mark.slow
