@@ -3,7 +3,7 @@
 - Loss and gradients: Keras takes each replica's mean, and the mean of these. Where a batch does not
   divide among the replicas, the rows of the smaller part would weigh more. Here every row of the
   global batch weighs the same, also where weights (of copies that fill a batch, say) are unequal.
-  The loss that is shown counts weights, too, not rows.
+  The loss that is shown counts weights, too, not rows; on JAX as well.
 - `MultiWorkerMirroredStrategy` (keras#20585): `fit` reduces a distributed batch eagerly to find
   shapes, which fails, and reduces the scalars that a step returns along their axis 0, which they do
   not have.
@@ -17,7 +17,7 @@ import contextlib
 from typing import Any
 
 import keras
-from keras import tree
+from keras import ops, tree
 
 
 class ReplicatedTraining:
@@ -101,6 +101,25 @@ class ReplicatedTraining:
             # Keras takes their means along axis 0.
             return tree.map_structure(lambda value: tf.expand_dims(value, 0), results)
         return results
+
+    def _update_metrics_variables(
+        self, metrics_variables: Any, loss: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any
+    ) -> Any:
+        """Of JAX's trainer, whose steps are without side effects."""
+        if not self._has_weighted_mean or sample_weight is None:
+            return super()._update_metrics_variables(  # type: ignore[misc]
+                metrics_variables, loss, x, y, y_pred, sample_weight
+            )
+        variables = self.metrics_variables  # type: ignore[attr-defined]
+        with keras.StatelessScope(zip(variables, metrics_variables, strict=True)) as scope:
+            weights = [ops.sum(ops.cast(each, "float32")) for each in tree.flatten(sample_weight)]
+            self._loss_tracker.update_state(loss, sample_weight=sum(weights))  # type: ignore[attr-defined]
+            logs = self.compute_metrics(x, y, y_pred, sample_weight)  # type: ignore[attr-defined]
+        values = [scope.get_current_value(variable) for variable in variables]
+        return logs, [
+            variable.value if value is None else value
+            for variable, value in zip(variables, values, strict=True)
+        ]
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         strategy = getattr(self, "_distribute_strategy", None)

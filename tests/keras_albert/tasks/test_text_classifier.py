@@ -102,9 +102,7 @@ def test_the_history_is_keras_own(learnt):
     measured = classifier.evaluate(NEW_TEXTS, NEW_LABELS)
     for name in ("accuracy", "macro_f1", "mcc"):
         assert history.history[f"val_{name}"][-1] == pytest.approx(measured[name], abs=1e-5)
-    # On JAX the last batch is filled, and weighs as if it were whole.
-    tolerance = 1e-5 if keras.backend.backend() == "tensorflow" else 1e-3
-    assert history.history["val_loss"][-1] == pytest.approx(measured["log_loss"], abs=tolerance)
+    assert history.history["val_loss"][-1] == pytest.approx(measured["log_loss"], abs=1e-5)
 
 
 def test_answers_keep_the_order_whatever_the_batches(classifier):
