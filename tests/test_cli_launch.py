@@ -13,13 +13,23 @@ import pytest
 
 import keras_albert as ka
 from keras_albert import cli
-from keras_albert.cli import launch
+from keras_albert.cli import launch, settings
+from keras_albert.runs import folder as run_folder
 from tests.paths import ROOT
 
 DATA = ROOT / "keras_albert" / "quickstart_data"
-# In place of the program: says its words; the chief ends as STATUS says, the other is told to.
+# In place of the program: says its words; the chief ends as STATUS says, the other is told to. In
+# the folder RUN the chief's run begins at its second start.
 STAND_IN = """\
 import json, os, signal, sys
+from pathlib import Path
+run = Path(os.environ["RUN"])
+if not json.loads(os.environ["TF_CONFIG"])["task"]["index"]:
+    if run.with_suffix(".died").exists():
+        run.mkdir(exist_ok=True)
+        run.with_suffix(".new").write_text("{}")
+        run.with_suffix(".new").replace(run / "settings.json")
+    run.with_suffix(".died").touch()
 status = 0 if "--resume" in sys.argv else int(os.environ.get("STATUS", 0))
 print(json.dumps(sys.argv[1:]), flush=True)
 if status and json.loads(os.environ["TF_CONFIG"])["task"]["index"]:
@@ -29,7 +39,8 @@ sys.exit(status)
 
 
 @pytest.fixture
-def stand_in(monkeypatch):
+def stand_in(monkeypatch, tmp_path):
+    monkeypatch.setenv("RUN", str(tmp_path / "run"))
     monkeypatch.setattr(launch, "_program", lambda: [sys.executable, "-S", "-c", STAND_IN])
     monkeypatch.setattr(cli.importlib, "import_module", None)  # Keras is not asked for
 
@@ -60,14 +71,24 @@ def test_predict_is_given_as_it_is(run):
     assert run("--", *words)[:2] == (0, [words])
 
 
-def test_fit_starts_again_with_resume(run, monkeypatch, caplog):
+@pytest.mark.parametrize("is_there", [True, False])
+def test_fit_starts_again_and_resumes_its_own_run_but_no_earlier_one(
+    run, monkeypatch, caplog, tmp_path, is_there
+):
     caplog.set_level("INFO")
     monkeypatch.setenv("STATUS", "1")
-    status, starts, errors = run("--", "fit", "--train", "x")
-    assert (status, len(starts)) == (0, 2)
-    assert starts[1] == [*starts[0], "--resume"]
-    assert re.search(r"worker 0 ended with status 1: restart 1 of 3 with --resume", caplog.text)
+    if is_there:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "settings.json").write_text("{}")
+    words = ["fit", "--train", "x", "--output", str(tmp_path / "run"), "--force"]
+    status, starts, errors = run("--", *words)
+    assert (status, len(starts)) == (0, 3)
+    assert starts[1] == starts[0]
+    assert starts[2] == [*starts[0], "--resume"]
+    assert re.search(r"worker 0 ended with status 1: restart 1 of 3\n", caplog.text)
+    assert re.search(r"worker 0 ended with status 1: restart 2 of 3 with --resume\n", caplog.text)
     assert "[worker 1] " in errors
+    assert run_folder.SETTINGS == settings.OF_A_RUN
 
 
 def test_a_cluster_that_does_not_come_up_is_status_1_and_one_line(run, monkeypatch):
@@ -95,7 +116,7 @@ def test_its_flags_reach_the_workers(run, tmp_path, monkeypatch):
     received.pop("say")
     assert received == {
         "max_restarts": 5,
-        "restart_arguments": ["--resume"],
+        "restart_arguments": tuple,
         "log_dir": str(tmp_path),
         "threads_per_worker": 3,
         "port": 2222,

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras_albert.cli.common import SOURCE_HELP, add_json_argument, add_source_options
 from keras_albert.cli.reading import add_file_arguments, add_text_arguments
-from keras_albert.cli.settings import add_settings_argument
+from keras_albert.cli.settings import OF_A_RUN, add_settings_argument
 from keras_albert.cli.strategies import add_strategy_arguments
 
 # Those of keras_albert.runs, whose import takes Keras; a test compares.
@@ -201,6 +201,6 @@ def _steps_or_share(text: str) -> float | int:
 def _settings_file(args: argparse.Namespace) -> Path | str | None:
     """--config, or what the run to resume began with."""
     if args.config is None and args.resume and args.output is not None:
-        path = Path(args.output, "settings.json")
+        path = Path(args.output, OF_A_RUN)
         return path if path.is_file() else None
     return args.config

@@ -3,10 +3,13 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from absl import logging
 
 from keras_albert.cli.common import print_error
+from keras_albert.cli.settings import OF_A_RUN
 from keras_albert.distribute.attempt import WorkersError
 from keras_albert.distribute.processes import launch
 from keras_albert.errors import InputError
@@ -64,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if is_fit and not any(word.split("=")[0] == "--strategy" for word in words):
         words = [*words, "--strategy", "multi_worker"]
     try:
-        _check(words)
+        output = _checked(words).output
     except SystemExit as exit_:  # argparse has printed its help or its one line
         return int(exit_.code or 0)
     try:
@@ -72,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             [*_program(), *words],
             args.workers,
             max_restarts=args.max_restarts,
-            restart_arguments=["--resume"] if is_fit else [],
+            restart_arguments=_resume(Path(output)) if is_fit and output else tuple,
             log_dir=args.log_dir,
             threads_per_worker=args.threads_per_worker,
             port=args.port,
@@ -85,8 +88,26 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(words: list[str]) -> None:
-    """Raises once what every worker would: bad usage; and what cannot be a worker's.
+def _resume(folder: Path) -> Callable[[], list[str]]:
+    """What to add to `fit` when it starts again: --resume, once the run in its folder is its own.
+
+    With --force there may still be an earlier one.
+    """
+    began_with = _identity(folder / OF_A_RUN)
+    return lambda: [] if _identity(folder / OF_A_RUN) == began_with else ["--resume"]
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Of a file: another one where it was written again; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _checked(words: list[str]) -> argparse.Namespace:
+    """What the words mean. Raises once what every worker would, and what cannot be a worker's.
 
     Raises:
         InputError: A strategy for one process; a settings file that is none.
@@ -100,6 +121,7 @@ def _check(words: list[str]) -> None:
             "The workers train together: --strategy multi_worker, which is the default here. "
             f"Received: --strategy {found.strategy}"
         )
+    return found
 
 
 def _program() -> list[str]:

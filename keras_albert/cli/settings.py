@@ -11,6 +11,8 @@ from typing import Any
 from keras_albert.data.messages import shown
 from keras_albert.errors import InputError
 
+# Of a run's folder; where it is written (keras_albert/runs/folder.py), Keras is imported.
+OF_A_RUN = "settings.json"
 # What belongs on the command line alone.
 _ON_THE_LINE = ("config", "debug")
 

@@ -29,7 +29,7 @@ def launch(
     workers: int,
     *,
     max_restarts: int = 3,
-    restart_arguments: Sequence[str] = (),
+    restart_arguments: Callable[[], Sequence[str]] = tuple,
     log_dir: str | Path | None = None,
     threads_per_worker: int | None = None,
     port: int | None = None,
@@ -52,7 +52,7 @@ def launch(
         command: The words of the command.
         workers: How many processes there are.
         max_restarts: How often, at most, they start again.
-        restart_arguments: To add to the command when it starts again, those that it lacks.
+        restart_arguments: Called when it starts again, for words to add, those that it lacks.
         log_dir: For worker_0.log, worker_1.log, …, to which is added; None writes none.
         threads_per_worker: Of TensorFlow's pools. None gives each worker its share of the
             processors, and leaves what the environment says.
@@ -70,11 +70,9 @@ def launch(
     _check(command, workers, max_restarts, threads_per_worker, port, grace)
     events: Events = queue.SimpleQueue()
     streams = (stdout or sys.stdout.buffer, stderr or sys.stderr.buffer)
+    words = list(command)
     with Output(*streams, log_dir, workers, events.put) as output, noted_signals(events):
         for restart in range(max_restarts + 1):
-            words = list(command)
-            if restart:
-                words += [word for word in restart_arguments if word not in command]
             ports = free_ports(workers, port)
             say(f"{workers} workers start, at {HOST}, ports {', '.join(map(str, ports))}")
             output.begin(words, restart + 1)
@@ -83,8 +81,10 @@ def launch(
             attempt.start(words, places)
             if attempt.ended_well():
                 return
-            more = f" with {' '.join(restart_arguments)}" if restart_arguments else ""
             if restart < max_restarts:
+                added = restart_arguments()
+                words = [*command, *(word for word in added if word not in command)]
+                more = f" with {' '.join(added)}" if added else ""
                 say(f"{attempt.died}: restart {restart + 1} of {max_restarts}{more}")
     raise WorkersError(f"{attempt.died}, after {max_restarts} of {max_restarts} restarts")
 

@@ -3,6 +3,7 @@
 import glob
 import importlib.metadata
 import importlib.util
+import re
 import shlex
 
 import pytest
@@ -14,7 +15,7 @@ from tests.colab.test_notebooks import install_cell
 from tests.test_packaging import INSTALL
 
 CELL = TransformerManager().transform_cell(install_cell(NAMES[0]))
-PACKAGE = "git+https://github.com/keras-albert/keras-albert"
+(PACKAGE,) = re.findall(r'PACKAGE = "(git\+https://.*?)"', CELL)
 REST = 'install -q "keras>=3.15" "safetensors>=0.8" h5py scikit-learn scipy matplotlib'
 WITH_TENSORFLOW = {"tensorflow", "tensorflow-text", "numpy", "absl-py", "ml-dtypes"}
 

@@ -1,17 +1,23 @@
 """The notebooks: what a reader finds in them as committed, and that they run."""
 
 import base64
+import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import nbformat
 import pytest
 
+import keras_albert as ka
+from checkpoints_tools.convert import export
 from colab.execute import FOLDER, NAMES, REDUCED, parameters_of
 from keras_albert.data.readers import read_records
+from keras_albert.heads import build_model
 from tests.paths import ROOT, SHARED, needs_shared
 
 NOTEBOOKS = {name: nbformat.read(FOLDER / f"{name}.ipynb", as_version=4) for name in NAMES}
@@ -149,6 +155,15 @@ def test_a_notebook_keeps_its_pictures_and_stays_small(name):
     assert (FOLDER / f"{name}.ipynb").stat().st_size < LARGEST
 
 
+@pytest.mark.parametrize(
+    "name", ["chinese_albert_zh", "fine_tune_on_tpu", "fine_tune_text_classification"]
+)
+def test_what_was_fine_tuned_does_far_better_than_always_the_same_answer(name):
+    printed = "".join(output.get("text", "") for output in outputs(name))
+    right = dict(re.findall(r"^(\S+) +([\d.]+)% right$", printed, re.MULTILINE))
+    assert float(right["fine-tuned"]) > float(right["majority"]) + 20
+
+
 @each_notebook
 def test_outputs_tell_no_times_and_no_places_of_the_machine(name):
     texts = [output.get("text") or output.data.get("text/plain", "") for output in outputs(name)]
@@ -172,6 +187,24 @@ def check(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr[-5000:]
 
 
+EXECUTED = """
+import json, sys
+from colab.execute import REDUCED, execute
+
+name, parameters, *beside = sys.argv[1:]
+notebook = execute(name, REDUCED[name] | json.loads(parameters), beside)
+print("".join(o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", ())))
+"""
+
+
+def printed(name: str, *beside: Path, **parameters: str) -> str:
+    """What a notebook prints at reduced size; raises where it fails."""
+    command = [sys.executable, "-c", EXECUTED, name, json.dumps(parameters), *map(str, beside)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-5000:]
+    return done.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_with_what_the_package_brings(name):
@@ -180,12 +213,16 @@ def test_a_notebook_runs_with_what_the_package_brings(name):
 
 @pytest.mark.slow
 def test_the_tpu_notebook_runs_on_jax():
-    check("fine_tune_on_tpu", "--set", 'BACKEND="jax"')
+    text = printed("fine_tune_on_tpu", BACKEND="jax")
+    assert "with Keras on jax\n" in text
+    assert re.search(r"^fine-tuned +[\d.]+% right$", text, re.MULTILINE)
 
 
 @pytest.mark.slow
 @needs_shared
-@pytest.mark.parametrize("name", ["convert_verify_export", "fine_tune_text_classification"])
+@pytest.mark.parametrize(
+    "name", ["convert_verify_export", "fine_tune_on_tpu", "fine_tune_text_classification"]
+)
 def test_a_notebook_runs_on_a_persons_own_checkpoint(name):
     path = SHARED / "real" / "bert_tiny_tf1"
     check(name, "--set", f'CHECKPOINT="{path.name}"', "--beside", str(path))
@@ -198,3 +235,17 @@ def test_the_chinese_notebook_runs_on_real_reviews_and_a_published_index(tmp_pat
     reviews.symlink_to(SHARED / "data" / "zh_ChnSentiCorp")
     index = SHARED / "real" / "index_only" / "albert_tiny_zh"
     check("chinese_albert_zh", "--beside", str(index), "--beside", str(reviews))
+
+
+@pytest.mark.slow
+def test_the_chinese_notebook_runs_on_an_archive_with_weights(tmp_path):
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"酒店服务很好书写得真"]
+    sizes = {"vocab_size": len(tokens), "num_layers": 1, "hidden_dim": 24, "intermediate_dim": 48}
+    config = dataclasses.replace(ka.EncoderConfig.published("albert-tiny-zh"), **sizes)
+    files = {"vocab.txt": "\n".join(tokens).encode()}
+    ka.save_pretrained(build_model(config, "pretraining"), tmp_path / "converted", files=files)
+    export(tmp_path / "converted", tmp_path / "albert_tiny" / "albert_model.ckpt")
+    archive = shutil.make_archive(str(tmp_path / "albert_tiny"), "zip", tmp_path, "albert_tiny")
+    text = printed("chinese_albert_zh", Path(archive), CHECKPOINT="albert_tiny.zip")
+    assert "vocabulary 15, positions 512" in text
+    assert "stand-in" not in text

@@ -125,7 +125,7 @@ def test_the_ports_are_free_and_others_after_a_restart():
         sys.exit(not again)
         """,
         1,
-        restart_arguments=["--resume"],
+        restart_arguments=lambda: ["--resume"],
     )
     assert ran.error is None
     first, second = ran.err
@@ -217,7 +217,7 @@ def test_the_last_lines_of_a_worker_come_before_the_word_of_its_death():
 def test_files_keep_what_each_worker_printed_with_a_line_at_every_start(tmp_path):
     code = "print('out', index, again); say('err', again); sys.exit(index == 1 and not again)"
     folder = tmp_path / "new" / "logs"
-    ran = launched(code, restart_arguments=["--resume"], log_dir=folder)
+    ran = launched(code, restart_arguments=lambda: ["--resume"], log_dir=folder)
     assert ran.error is None
     assert sorted(path.name for path in folder.iterdir()) == ["worker_0.log", "worker_1.log"]
     lines = (folder / "worker_1.log").read_text().splitlines()
@@ -238,7 +238,7 @@ def test_a_killed_worker_stops_the_others_and_all_start_again_to_resume():
         print(sys.argv[1:])
         """,
         3,
-        restart_arguments=["--resume"],
+        restart_arguments=lambda: ["--resume"],
     )
     assert ran.error is None
     assert ran.out == ["['--resume']"]
@@ -257,7 +257,7 @@ def test_a_word_that_the_command_has_is_not_added_twice(tmp_path):
             command,
             1,
             max_restarts=1,
-            restart_arguments=["--resume"],
+            restart_arguments=lambda: ["--resume"],
             stdout=Sink(),
             stderr=stderr,
         )
@@ -357,7 +357,7 @@ def test_those_that_do_not_end_are_killed_after_the_grace():
         if index: os.kill(os.getpid(), signal.SIGKILL)
         while True: signal.pause()
     """
-    ran = launched(code, restart_arguments=["--resume"], grace=0.1)
+    ran = launched(code, restart_arguments=lambda: ["--resume"], grace=0.1)
     assert ran.error is None
     assert "still running after 0.1 s, and killed: worker 0" in ran.said
 
