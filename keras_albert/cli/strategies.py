@@ -36,7 +36,13 @@ def strategy_scope(args: argparse.Namespace) -> Iterator[None]:
     if args.strategy is None and args.devices is None:
         yield
         return
+    import keras
+
     from keras_albert import distribute
 
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("WARNING")  # it has a line for every collective that it builds
     with distribute.strategy(args.strategy or "auto", args.devices, wait=args.wait).scope():
         yield
