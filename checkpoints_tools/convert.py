@@ -20,13 +20,8 @@ from keras_albert.directory import (
     write_directory,
 )
 from keras_albert.errors import InputError
-from keras_albert.pretrained import (
-    build_filled,
-    default_options,
-    default_task,
-    open_weights,
-    origin,
-)
+from keras_albert.filling import build_filled, default_options, default_task
+from keras_albert.pretrained import open_weights, origin
 from keras_albert.pretrained_text import text_files
 from keras_albert.versions import versions
 

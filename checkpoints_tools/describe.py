@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from keras_albert.config import EncoderConfig
-from keras_albert.pretrained import default_task, open_weights
+from keras_albert.filling import default_task
+from keras_albert.pretrained import open_weights
 from keras_albert.published import PUBLISHED
 
 # What a pre-trained checkpoint may be expected to hold, by the first name of our paths.

@@ -24,8 +24,9 @@ from keras_albert.config import EncoderConfig
 from keras_albert.config_json import json_bytes
 from keras_albert.directory import new_directory, read_files, refuse_to_replace
 from keras_albert.errors import InputError
+from keras_albert.filling import default_options, default_task
 from keras_albert.model import TransformerModel
-from keras_albert.pretrained import default_options, default_task, open_weights
+from keras_albert.pretrained import open_weights
 
 Progress = Callable[[int, int, str], None]
 

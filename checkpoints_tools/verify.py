@@ -12,7 +12,8 @@ from checkpoints_tools import reference
 from checkpoints_tools.tables.plan import names_for
 from keras_albert.config import EncoderConfig
 from keras_albert.encoders import OUTPUTS
-from keras_albert.pretrained import build_filled, default_options, default_task, open_weights
+from keras_albert.filling import build_filled, default_options, default_task
+from keras_albert.pretrained import open_weights
 
 TOLERANCE = 1e-5
 

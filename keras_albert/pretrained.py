@@ -4,9 +4,8 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from absl import logging
 
 from keras_albert.config import EncoderConfig
@@ -18,46 +17,15 @@ from keras_albert.directory import (
     write_directory,
 )
 from keras_albert.errors import InputError
-from keras_albert.heads import build_model
-from keras_albert.layers.initializers import weights_follow
+from keras_albert.filling import HEADS, build_filled, default_options, default_task
 from keras_albert.model import TransformerModel
 from keras_albert.pretrained_text import text_files
 
 if TYPE_CHECKING:
     from checkpoints_tools.source import Source
 
-# The first name in a path -> what it belongs to: what may start fresh, as a whole.
-_HEADS = {
-    "pool": "pooler",
-    "masked_lm": "masked language model",
-    "sentence_relation": "sentence relation",
-    "classifier": "classifier",
-    "pooled_layer_norm": "classifier's LayerNorm",
-    "span": "answer span",
-    "answer_span": "answer span with answerability",
-}
 # The arguments of `load_model` that say how a source is read.
 _READING = ("config_path", "vocabulary_path", "overrides", "ignore_keys", "allow_nonfinite")
-
-
-class Weights(Protocol):
-    """Variables under our paths, whatever they were read from."""
-
-    kind: str
-    config: EncoderConfig
-    task: str | None  # what the source says it was made for, and the settings of that
-    task_options: Mapping[str, Any]
-    shapes: dict[str, tuple[int, ...]]
-    notes: list[str]  # what was chosen or left behind
-    warnings: list[str]  # what the reader of this source should decide
-
-    def read(self, path: str) -> np.ndarray:
-        """The variable of that path."""
-        ...
-
-    def value(self, path: str) -> Any:
-        """The same as a Keras variable takes it with the fewest copies."""
-        ...
 
 
 def load_encoder(
@@ -136,14 +104,14 @@ def loaded(
     with open_weights(source, **reading) as (weights, located):
         task = task or default_task(weights)
         options = default_options(weights, task, fresh_head) | arguments
-        heads = set(_HEADS) - {"pool"} if fresh_head else ()
+        heads = set(HEADS) - {"pool"} if fresh_head else ()
         model, fresh = build_filled(weights, task, options, fresh=heads)
         for note in weights.notes:
             logging.info("%s: %s", source, note)
         for warning in weights.warnings:
             logging.warning("%s: %s", source, warning)
         for head in fresh:
-            logging.warning("%s: the %s starts fresh", source, _HEADS[head])
+            logging.warning("%s: the %s starts fresh", source, HEADS[head])
         model.files = text_files(located)
         yield model, weights, located
 
@@ -238,90 +206,3 @@ def origin(weights: Any, located: "Source") -> dict[str, Any]:
     keys = ("source", "kind", "sha256", "origin")
     own = {key: weights.provenance[key] for key in keys if key in weights.provenance}
     return found | ({"origin": own} if own else {})
-
-
-def default_task(weights: Any) -> str:
-    """What a source says it was made for, or else what the head that was trained last is for."""
-    if weights.task is not None:
-        return weights.task
-    heads = {path.partition("/")[0] for path in weights.shapes}
-    for head, task in (
-        ("answer_span", "question_answering_v2"),
-        ("span", "question_answering"),
-        ("classifier", "classification"),
-        ("sentence_relation", "pretraining"),
-        ("masked_lm", "masked_lm"),
-    ):
-        if head in heads:
-            return task
-    return "encoder"
-
-
-def default_options(weights: Any, task: str, fresh_head: bool = False) -> dict[str, Any]:
-    """The settings that the source itself gives for a task."""
-    if task == weights.task:
-        return dict(weights.task_options)
-    if task in ("classification", "token_classification") and not fresh_head:
-        kernel = weights.shapes.get("classifier/kernel")
-        return {"num_labels": kernel[1]} if kernel else {}
-    return {}
-
-
-def build_filled(
-    weights: Any,
-    task: str,
-    options: Mapping[str, Any],
-    *,
-    fresh: Iterable[str] = (),
-    progress: Any = None,
-) -> tuple[TransformerModel, list[str]]:
-    """The model of a task with stored weights, and the heads that start fresh; see `assign`.
-
-    Args:
-        weights: Where its variables are read from.
-        task: One of `keras_albert.heads.TASKS`.
-        options: The task's settings and `dtype`.
-        fresh: Heads to start fresh even where the weights have them.
-        progress: Called with (done, total, path).
-    """
-    with weights_follow():
-        model = build_model(weights.config, task, **options)
-    return model, assign(model, weights, fresh=fresh, progress=progress)
-
-
-def assign(
-    model: TransformerModel, weights: Weights, *, fresh: Iterable[str] = (), progress: Any = None
-) -> list[str]:
-    """Streams weights into a model, one variable at a time.
-
-    Args:
-        model: The model.
-        weights: Where its variables are read from.
-        fresh: Heads to leave as they are.
-        progress: Called with (done, total, path).
-
-    Returns:
-        The heads that stay as they are, because they are not in the weights or in `fresh`.
-
-    Raises:
-        InputError: A variable has another shape there, or something other than a head is missing.
-    """
-    left: set[str] = set()
-    for done, variable in enumerate(model.weights):
-        head = variable.path.partition("/")[0]
-        if head in fresh or (variable.path not in weights.shapes and head in _HEADS):
-            left.add(head)
-            continue
-        if variable.path not in weights.shapes:
-            raise InputError(f"the weights lack a variable. Received: no {variable.path}")
-        shape = weights.shapes[variable.path]
-        if shape != tuple(variable.shape):
-            raise InputError(
-                f"{variable.path} has another shape in the weights (fresh_head=True starts a "
-                f"classifier anew). Received: {list(shape)}, the model has "
-                f"{list(variable.shape)}"
-            )
-        variable.assign(weights.value(variable.path))
-        if progress is not None:
-            progress(done + 1, len(model.weights), variable.path)
-    return sorted(left)

@@ -14,7 +14,7 @@ import pytest
 
 import keras_albert
 from checkpoints_tools import convert
-from keras_albert import cli, heads, pretrained, quickstart
+from keras_albert import cli, filling, heads, quickstart
 from keras_albert.cli import progress
 from keras_albert.cli.convert import TASKS
 from keras_albert.errors import InputError
@@ -284,13 +284,13 @@ def test_what_is_there_is_not_written_over(tmp_path, capsys):
 
 
 def test_a_model_that_is_not_exact_is_status_1(monkeypatch, capsys):
-    exact = pretrained.assign
+    exact = filling.assign
 
     def assign(model, weights, **arguments):
         exact(model, weights, **arguments)
         model.weights[0].assign(1.01 * keras.ops.convert_to_tensor(model.weights[0]))
 
-    monkeypatch.setattr(pretrained, "assign", assign)
+    monkeypatch.setattr(filling, "assign", assign)
     assert cli.run(["verify", str(REFERENCE / "bert_squad")]) == 1
     assert "NOT EXACT" in capsys.readouterr().out
 

@@ -61,7 +61,11 @@ ROOMS = {
     # Independent: it shares no code with the layers, nor with the tables that fill them.
     "reference": room(5, "checkpoints_tools.reference", only=("errors", "config")),
     "pretrained": room(
-        6, "keras_albert.pretrained", "keras_albert.pretrained_text", "keras_albert.directory"
+        6,
+        "keras_albert.pretrained",
+        "keras_albert.pretrained_text",
+        "keras_albert.filling",
+        "keras_albert.directory",
     ),
     "training": room(7, "keras_albert.training"),
     "tasks": room(8, "keras_albert.tasks"),

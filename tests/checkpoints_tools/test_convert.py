@@ -18,7 +18,7 @@ import keras_albert as ka
 from checkpoints_tools.convert import convert, export
 from checkpoints_tools.describe import describe
 from checkpoints_tools.verify import verify
-from keras_albert import directory, pretrained
+from keras_albert import directory, filling
 from keras_albert.directory import DirectoryWeights
 from keras_albert.errors import InputError
 from tests.checkpoints_tools.cases import load_case
@@ -397,7 +397,7 @@ def test_where_space_cannot_be_reserved_the_conversion_goes_on(tmp_path, monkeyp
     ka.load_model(tmp_path / "out")
 
 
-BUILD, ASSIGN = pretrained.build_model, pretrained.assign
+BUILD, ASSIGN = filling.build_model, filling.assign
 
 
 def another_weight(model, weights, **arguments):
@@ -414,7 +414,7 @@ def another_epsilon(config, task, **options):
     ("name", "stand_in"), [("assign", another_weight), ("build_model", another_epsilon)]
 )
 def test_a_model_that_is_not_exact_is_not_written(tmp_path, monkeypatch, name, stand_in):
-    monkeypatch.setattr(pretrained, name, stand_in)
+    monkeypatch.setattr(filling, name, stand_in)
     with pytest.raises(RuntimeError, match="the model is not exact"):
         convert(CHECKPOINTS[CASE][0], tmp_path / "new" / "out")
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ import keras_albert as ka
 from checkpoints_tools import verify as verify_module
 from checkpoints_tools.convert import convert
 from checkpoints_tools.verify import TOLERANCE, render, test_inputs, verify
-from keras_albert import pretrained
+from keras_albert import filling
 from keras_albert.encoders import OUTPUTS
 from keras_albert.errors import InputError
 from tests.checkpoints_tools.cases import load_case
@@ -138,7 +138,7 @@ def test_a_task_without_what_it_needs_is_refused_in_one_line(tmp_path):
 # A wrong graph
 
 
-BUILD, ASSIGN = pretrained.build_model, pretrained.assign
+BUILD, ASSIGN = filling.build_model, filling.assign
 
 
 def other_activation(config, task, **options):
@@ -162,7 +162,7 @@ def one_nan(model, weights, **arguments):
     [("build_model", other_activation), ("assign", other_weight), ("assign", one_nan)],
 )
 def test_a_wrong_graph_is_found_and_named(monkeypatch, name, stand_in):
-    monkeypatch.setattr(pretrained, name, stand_in)
+    monkeypatch.setattr(filling, name, stand_in)
     found = verify(REFERENCE / "bert_classifier")
     assert not found["passed"]
     assert not found["outputs"]["sequence_output"]["passed"]
