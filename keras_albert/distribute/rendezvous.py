@@ -48,7 +48,14 @@ def _receive(cluster: Cluster, seconds: float, deadline: float) -> None:
     others = range(1, len(cluster.addresses))
     with contextlib.ExitStack() as held:
         try:
-            server = held.enter_context(socket.create_server(("", port)))
+            both = socket.has_dualstack_ipv6()
+            server = held.enter_context(
+                socket.create_server(
+                    ("", port),
+                    family=socket.AF_INET6 if both else socket.AF_INET,
+                    dualstack_ipv6=both,
+                )
+            )
         except OSError as error:
             raise InputError(
                 f"The chief listens at its own address in TF_CONFIG. "
@@ -88,6 +95,7 @@ def _greeting(caller: socket.socket) -> int | None:
 def _call(cluster: Cluster, seconds: float, deadline: float) -> None:
     """A worker's side."""
     host, _, port = cluster.addresses[0].rpartition(":")
+    host = host.strip("[]")  # around an IPv6 address
     while (left := deadline - time.monotonic()) > 0:
         with (
             contextlib.suppress(OSError),

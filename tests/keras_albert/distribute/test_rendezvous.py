@@ -46,6 +46,15 @@ def test_all_wait_for_the_one_that_starts_late(late):
     socket.create_server(("127.0.0.1", int(where[0].split(":")[1]))).close()
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this system has no IPv6")
+def test_workers_meet_by_ipv6_too():
+    ports, ended = free_ports(2), {}
+    where = tuple(f"[::1]:{port}" for port in ports)
+    for thread in [start(Cluster(where, index), 20, ended) for index in range(2)]:
+        thread.join()
+    assert ended == {0: "met", 1: "met"}
+
+
 def test_who_has_not_come_is_named():
     where, ended = addresses(3), {}
     threads = [start(Cluster(where, index), 0.6, ended) for index in (0, 2)]
