@@ -27,7 +27,7 @@ REDUCED: dict[str, dict[str, Any]] = {
     "build_your_own_model": {"WORDS": 256, "EPOCHS": 1},
     "chinese_albert_zh": {"ROWS": 64, "EPOCHS": 1, "MAX_LENGTH": 32, "LAYERS": 1},
     "convert_verify_export": {"ROWS": 64},
-    "fine_tune_on_tpu": {"ROWS": 128, "EPOCHS": 1, "BATCH_SIZE": 16},
+    "fine_tune_on_tpu": {"FETCH": False, "ROWS": 128, "EPOCHS": 1, "BATCH_SIZE": 16},
     "fine_tune_text_classification": {"FETCH": False, "ROWS": 128, "EPOCHS": 1},
 }
 _LONGEST_CELL = 3600  # seconds
