@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 from colab.execute import NAMES
 from tests.colab.test_notebooks import install_cell
+from tests.paths import ROOT
 from tests.test_packaging import INSTALL
 
 CELL = TransformerManager().transform_cell(install_cell(NAMES[0]))
@@ -112,6 +113,12 @@ def test_a_tpu_host_gets_tensorflow_tpu_and_the_rest_without_dependencies(run, p
         f'install -q --no-deps {PACKAGE} "tensorflow-text==2.20.*"',
         REST,
     ]
+
+
+def test_the_docs_install_on_a_tpu_host_as_the_cell_does(run):
+    docs = (ROOT / "docs" / "distributed.md").read_text(encoding="utf-8")
+    wanted = "\n".join(f"pip {arguments}" for arguments in run({}, tpu=True))
+    assert f"```bash\n{wanted}\n```" in docs
 
 
 def test_on_a_tpu_jax_leaves_tensorflow_as_it_is(run, monkeypatch):
