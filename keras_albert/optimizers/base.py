@@ -75,14 +75,12 @@ class BaseOptimizer(keras.optimizers.Optimizer):
 
     def apply(self, grads: list[Any], trainable_variables: Any = None) -> None:
         if not self.norm_of_gathered_rows:
-            variables = trainable_variables or self._trainable_variables
-            by_rows = replicated.is_distributed() and self.loss_scale_factor is None
-            grads = [
-                gradient
-                if by_rows and replicated.is_cheaper_in_rows(gradient, variable)
-                else dense(gradient)
-                for gradient, variable in zip(grads, variables, strict=True)
-            ]
+            kept: set[int] = set()  # as gathered rows, until the replicas' are summed
+            if replicated.is_distributed() and self.loss_scale_factor is None:
+                kept = replicated.cheaper_in_rows(
+                    grads, trainable_variables or self._trainable_variables
+                )
+            grads = [each if i in kept else dense(each) for i, each in enumerate(grads)]
         super().apply(grads, trainable_variables)
 
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:

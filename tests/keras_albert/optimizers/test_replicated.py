@@ -30,5 +30,5 @@ def test_workers_exchange_the_rows_of_a_table_where_these_are_less_than_the_tabl
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(tf.gather(table, [1, 0, 1]))
     gradient = tape.gradient(total, table)
-    assert replicated.is_cheaper_in_rows(gradient, table) is by_rows
-    assert not replicated.is_cheaper_in_rows(tf.convert_to_tensor(gradient), table)
+    gradients = [tf.convert_to_tensor(gradient), gradient]
+    assert replicated.cheaper_in_rows(gradients, [table, table]) == ({1} if by_rows else set())
