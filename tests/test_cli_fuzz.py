@@ -255,7 +255,8 @@ def test_fit_takes_a_step_or_says_what_is_wrong(source, tmp_path, monkeypatch):
         seen.append(status)
         assert (out / "task.json").exists() == (status == 0), errors
         if status == 0:
-            steps = [json.loads(line)["step"] for line in (out / "metrics.jsonl").open()]
+            lines = (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+            steps = [json.loads(line)["step"] for line in lines]
             # 3 or 16 rows, each in one window or more.
             assert max(steps) <= 2 or learning.get("long_texts") == "windows"
             answers = tasks.load(out).predict([row[0] if len(row) == 1 else row for row in cells])
