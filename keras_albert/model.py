@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_albert.config import EncoderConfig
@@ -46,6 +47,7 @@ _DEFAULTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "start_positions": lambda inputs: ops.zeros_like(inputs["token_ids"][:, 0]) - 1,
     "masked_positions": _every_position,
 }
+_WIDE = ("int64", "uint32", "uint64")
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")
@@ -170,8 +172,11 @@ def _integers(value: Any) -> Any:
     """Lists, booleans and other integer types, as the int32 that the inputs are."""
     if isinstance(value, keras.KerasTensor):
         return value
+    # What int32 cannot hold must not wrap around to an id that exists, as JAX lets arrays do.
+    if isinstance(value, np.ndarray) and value.dtype.name in _WIDE:
+        least = max(-1, np.iinfo(value.dtype).min)
+        value = np.clip(value, least, 2**31 - 1).astype("int32")
     tensor = ops.convert_to_tensor(value)
-    if keras.backend.standardize_dtype(tensor.dtype) in ("int64", "uint32", "uint64"):
-        # What int32 cannot hold must not wrap around to an id that exists.
+    if keras.backend.standardize_dtype(tensor.dtype) in _WIDE:
         tensor = ops.clip(tensor, -1, 2**31 - 1)
     return ops.cast(tensor, "int32")

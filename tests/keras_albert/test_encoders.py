@@ -511,6 +511,6 @@ def test_a_fully_masked_row_is_finite(policy):
 
 
 def test_ids_that_int32_cannot_hold_do_not_wrap_around_to_ones_that_exist(encoders):
-    for outside in (2**32 + 3, -(2**40)):
+    for outside, dtype in ((2**32 + 3, "int64"), (-(2**40), "int64"), (2**32 + 3, "uint64")):
         with pytest.raises(ka.InputError, match="Token ids must be at least 0"):
-            encoders["bert"]({"token_ids": np.array([[outside]], "int64")})
+            encoders["bert"]({"token_ids": np.array([[outside]], dtype)})
