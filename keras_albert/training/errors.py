@@ -16,7 +16,8 @@ class NonFiniteLossError(RuntimeError):
         epoch: Its epoch, counted from 1.
         kept_step: After which step the weights were the model's that it has now; 0 for those that
             it began with.
-        rows: Where the rows of that step's batch stand in the data.
+        rows: Where the rows of that step's batch stand in the data; none where the validation
+            after it found the loss.
     """
 
     def __init__(self, message: str, *, step: int, epoch: int, kept_step: int, rows: list[int]):

@@ -18,9 +18,9 @@ Describe = Callable[[np.ndarray], list[str]]
 
 
 class _FoundError(Exception):
-    """Leaves Keras' fit, for `NonFiniteGuard.error`."""
+    """Leaves Keras' fit, for `NonFiniteGuard.error`; without `before` a validation found it."""
 
-    def __init__(self, loss: float, before: Position, after: Position):
+    def __init__(self, loss: float, before: Position | None, after: Position):
         super().__init__(loss, before, after)
         self.loss, self.before, self.after = loss, before, after
 
@@ -52,6 +52,12 @@ class NonFiniteGuard:
         if after.step - self._kept_step >= _INTERVAL:
             self._keep(model, after.step)
 
+    def after_validation(self, position: Position, logs: Mapping[str, float]) -> None:
+        """Raises `Found` where a validation's loss is none; the last step's was taken before it."""
+        loss = float(logs.get("val_loss", 0.0))
+        if not math.isfinite(loss):
+            raise self.Found(loss, None, position)
+
     def _keep(self, model: Any, step: int) -> None:
         sync(model)
         weights = [np.array(value_of(weight)) for weight in model.weights]
@@ -66,17 +72,20 @@ class NonFiniteGuard:
         for weight, value in zip(model.weights, self._weights, strict=True):
             weight.assign(value)
         before, after = found.before, found.after
-        rows = _rows(batches, before, after.step - before.step)
+        rows, where, hint = np.array([], "int64"), "in the validation after", ""
+        if before is not None:
+            rows, where = _rows(batches, before, after.step - before.step), "in"
+            places = ", ".join(describe(rows[:_MOST_ROWS]))
+            more = f" and {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else ""
+            hint = f", or look for a bad row in the batch: {places}{more}"
         steps = f"step {after.step}"
-        if after.step - before.step > 1:
+        if before is not None and after.step - before.step > 1:
             steps = f"one of the steps {before.step + 1} to {after.step}"
-        places = ", ".join(describe(rows[:_MOST_ROWS]))
-        more = f" and {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else ""
         kept = f"after step {self._kept_step}" if self._kept_step else "before the first step"
         return NonFiniteLossError(
-            f"The loss is a finite number; in {steps} (epoch {after.epoch + 1}) it was not. The "
-            f"model again has the weights that it had {kept}. Try a lower learning rate, or look "
-            f"for a bad row in the batch: {places}{more}. Received: loss={found.loss}",
+            f"The loss is a finite number; {where} {steps} (epoch {after.epoch + 1}) it was not. "
+            f"The model again has the weights that it had {kept}. Try a lower learning rate{hint}. "
+            f"Received: {'loss' if before else 'val_loss'}={found.loss}",
             step=after.step,
             epoch=after.epoch + 1,
             kept_step=self._kept_step,

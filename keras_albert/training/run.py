@@ -190,6 +190,7 @@ class Run(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """After an epoch and its validation."""
+        self.guard.after_validation(self.position, logs or {})
         self._log.after_validation(self.position, logs or {})
         self.position = self.position.next_epoch()
         self.save()

@@ -110,6 +110,24 @@ def test_a_loss_that_is_no_number_ends_the_training_with_the_last_good_weights()
         np.testing.assert_array_equal(weight, value)
 
 
+def test_a_last_step_that_ruins_the_weights_is_found_by_the_validation(tmp_path):
+    class Ruin(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == STEPS - 1:
+                self.model.weights[0].assign(np.nan * np.ones(self.model.weights[0].shape))
+
+    model = compiled_model()
+    before = model.get_weights()
+    with pytest.raises(NonFiniteLossError) as error:
+        fit(tmp_path, model, epochs=1, save_every=None, callbacks=[Ruin()])
+    assert (error.value.step, error.value.kept_step, error.value.rows) == (STEPS, 0, [])
+    assert f"in the validation after step {STEPS} (epoch 1)" in str(error.value)
+    assert str(error.value).endswith("Try a lower learning rate. Received: val_loss=nan")
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    assert not list(tmp_path.glob("checkpoints/*"))  # none to resume from
+
+
 def test_the_weights_kept_are_a_copy_every_so_many_steps(monkeypatch):
     from keras_albert.training import non_finite
 
