@@ -72,15 +72,15 @@ class NonFiniteGuard:
         for weight, value in zip(model.weights, self._weights, strict=True):
             weight.assign(value)
         before, after = found.before, found.after
+        steps = f"step {after.step}"
         rows, where, hint = np.array([], "int64"), "in the validation after", ""
         if before is not None:
             rows, where = _rows(batches, before, after.step - before.step), "in"
+            if after.step - before.step > 1:
+                steps = f"one of the steps {before.step + 1} to {after.step}"
             places = ", ".join(describe(rows[:_MOST_ROWS]))
             more = f" and {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else ""
             hint = f", or look for a bad row in the batch: {places}{more}"
-        steps = f"step {after.step}"
-        if before is not None and after.step - before.step > 1:
-            steps = f"one of the steps {before.step + 1} to {after.step}"
         kept = f"after step {self._kept_step}" if self._kept_step else "before the first step"
         return NonFiniteLossError(
             f"The loss is a finite number; {where} {steps} (epoch {after.epoch + 1}) it was not. "
