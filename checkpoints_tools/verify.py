@@ -1,6 +1,7 @@
 """How far a model is from the independent NumPy forward pass of Google's graph."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from checkpoints_tools import reference
 from checkpoints_tools.tables.plan import names_for
 from keras_albert.config import EncoderConfig
 from keras_albert.encoders import OUTPUTS
+from keras_albert.errors import InputError
 from keras_albert.filling import build_filled, default_options, default_task
 from keras_albert.pretrained import open_weights
 
@@ -54,7 +56,14 @@ def verify_weights(
         A dict for JSON: `passed`, `tolerance`, `outputs` (name -> `largest_absolute`,
         `largest_relative` (to the output's largest magnitude), `magnitude`, `allowed`), `inputs`,
         `seconds`, `peak_memory_mb` of the whole process.
+
+    Raises:
+        InputError: A tolerance that is none.
     """
+    if not 0 <= tolerance < math.inf:
+        raise InputError(
+            f"A tolerance is a finite number, at least 0. Received: tolerance={tolerance}"
+        )
     start = time.perf_counter()
     config = weights.config
     task = default_task(weights)

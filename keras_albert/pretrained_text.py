@@ -120,7 +120,7 @@ def load_preprocessor(
                 )
         return Preprocessor(
             tokenizer,
-            max_length or length or longest or _LONGEST,
+            next(n for n in (max_length, length, longest, _LONGEST) if n is not None),
             length=length,
             multiple_of=multiple_of,
             num_segments=text.config.num_segments if text.config else 2,

@@ -144,6 +144,8 @@ def test_evaluate_measures_what_the_report_says(run, files, capsys, tmp_path):
     assert "  negative               precision " in table
     assert cli.run([*command, "--output", str(target)]) == 2
     assert "--force" in capsys.readouterr().err
+    assert cli.run([*command, "--batch-size", "0"]) == 2
+    assert error_of(capsys).endswith("Received: batch_size=0")
 
 
 @pytest.mark.slow
@@ -257,6 +259,19 @@ def test_a_dry_run_says_rows_steps_memory_and_rate_and_writes_nothing(files, tmp
     assert memory["optimizer"] >= 2 * memory["gradients"]
     assert memory["total"] == sum(v for name, v in memory.items() if name != "total")
     assert found["seconds"] == pytest.approx(80 * 16 / found["rows_per_second"])
+
+
+@pytest.mark.parametrize(
+    ("more", "received"),
+    [
+        (("--accumulation", 0), "accumulation=0"),
+        (("--accumulation", 81), "accumulation=81, batches=80"),
+        (("--epochs", 0), "epochs=0"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would(more, received, files, tmp_path, capsys):
+    assert cli.run(words(files, tmp_path / "run", "--dry-run", *more)) == 2
+    assert error_of(capsys).endswith(f"Received: {received}")
 
 
 def test_a_dry_run_needs_no_output_and_speaks_text(files, run, tmp_path, capsys, caplog):
@@ -516,6 +531,18 @@ BAD = {
     ),
     "no layer to freeze": (lambda f: {}, ("--freeze", "block*"), ("freeze names layers",)),
     "a stride beyond a window": (lambda f: {}, ("--stride", "600"), ("stride=600",)),
+    "a momentum that is none": (lambda f: {}, ("--ema", "1.5"), ("ema=1.5",)),
+    "a rate that is no number": (lambda f: {}, ("--learning-rate", "nan"), ("learning_rate=nan",)),
+    "a warm-up that is no number": (lambda f: {}, ("--warmup", "nan"), ("warmup=nan",)),
+    "no batch for an update": (lambda f: {}, ("--accumulation", "0"), ("accumulation=0",)),
+    "more batches for an update than there are": (
+        lambda f: {},
+        ("--accumulation", "999"),
+        ("An update takes at most", "accumulation=999, batches="),
+    ),
+    "a batch without end": (lambda f: {}, ("--batch-size", "9" * 20), ("fewer than 2**31",)),
+    "no length": (lambda f: {}, ("--max-length", "0"), ("max_length=0",)),
+    "a seed below 0": (lambda f: {}, ("--seed", "-1"), ("seed=-1",)),
     "no run": (lambda f: {}, ("--runs", "0"), ("runs=0",)),
     "a monitor that no run has": (
         lambda f: {},

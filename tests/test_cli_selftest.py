@@ -55,6 +55,8 @@ def test_the_status_says_whether_all_came_out_as_it_has_to(
 def test_too_small_a_test_is_refused():
     with pytest.raises(InputError, match="two steps of two rows"):
         command.run(cli.build_parser().parse_args(["selftest", "--steps", "1"]))
+    with pytest.raises(InputError, match="Received: devices=0"):
+        command.run(cli.build_parser().parse_args(["selftest", "--devices", "0"]))
     with pytest.raises(InputError, match="The self-test takes 72 texts"):
         comparison.compare("nowhere", ["a"] * 71, [0] * 71, [], steps=2)
 

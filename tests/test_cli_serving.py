@@ -48,7 +48,7 @@ def test_tokens_only_has_no_text(directory, tmp_path, capsys):
         (["{tmp}/nothing", "{tmp}/1"], "nothing"),
         (["{directory}", "{tmp}"], "must be new or empty"),
         (["{directory}", "{tmp}/1", "--max-length", "1000"], "positions for 128 tokens"),
-        (["{directory}", "{tmp}/1", "--max-length", "1"], "max_length is at least 2"),
+        (["{directory}", "{tmp}/1", "--max-length", "1"], "A row has at least [CLS] and [SEP]"),
         (["{directory}", "{directory}", "--force"], "OUT must not hold what is exported"),
     ],
 )

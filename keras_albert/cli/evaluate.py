@@ -30,8 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the metrics."""
     required(args, "model", "data")
+    from keras_albert.data.batching import check_batch_size
     from keras_albert.tasks import load
 
+    check_batch_size(args.batch_size)
     with strategy_scope(args):
         task = load(args.model)
     if task.settings.kind == "regression" and args.label_type is None:

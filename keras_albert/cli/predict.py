@@ -60,10 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes an answer a line; status 1 where there were bad lines."""
     required(args, "model")
-    if args.batch_size < 1:
-        raise InputError(f"A batch has at least one text. Received: batch_size={args.batch_size}")
+    from keras_albert.data.batching import check_batch_size
     from keras_albert.distribute.workers import worker_count
 
+    check_batch_size(args.batch_size)
     if worker_count() > 1:
         return _shared(args)
     with contextlib.ExitStack() as files:

@@ -57,6 +57,10 @@ def run(args: argparse.Namespace) -> int:
             "The self-test has two steps of two rows at least. "
             f"Received: steps={args.steps}, batch_size={args.batch_size}"
         )
+    for name in ("devices", "workers", "threads"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise InputError(f"{name} is at least 1. Received: {name}={value}")
     from keras_albert.cli.progress import Progress
     from keras_albert.config_json import json_bytes
     from keras_albert.selftest import compare

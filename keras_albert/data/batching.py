@@ -253,9 +253,16 @@ def _weights(is_real: Any) -> Callable[[Any], Any]:
     return weights
 
 
+def check_batch_size(batch_size: int) -> None:
+    """Raises InputError unless a batch may have so many rows."""
+    if not 1 <= batch_size < 2**31:
+        raise InputError(
+            f"A batch has at least one row, and fewer than 2**31. Received: batch_size={batch_size}"
+        )
+
+
 def _check(batch_size: int, window: int, remainder: str) -> None:
-    if batch_size < 1:
-        raise InputError(f"A batch has at least one row. Received: batch_size={batch_size}")
+    check_batch_size(batch_size)
     if window < 1:
         raise InputError(f"A window has at least one batch. Received: window={window}")
     if remainder not in REMAINDERS:

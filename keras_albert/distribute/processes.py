@@ -11,6 +11,7 @@ import queue
 import shutil
 import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -147,10 +148,13 @@ def _check(
         ("workers", workers, 1),
         ("max_restarts", max_restarts, 0),
         ("threads_per_worker", threads_per_worker, 1),
-        ("grace", grace, 0),
     ):
         if value is not None and not value >= least:
             raise InputError(f"{name} is at least {least}. Received: {name}={value}")
+    if not 0 <= grace <= threading.TIMEOUT_MAX:
+        raise InputError(
+            f"grace is from 0 up to {threading.TIMEOUT_MAX:.0f} seconds. Received: grace={grace}"
+        )
     if port is not None and not 1 <= port <= 65536 - workers:
         raise InputError(
             f"A port of each worker is from 1 to 65535. Received: port={port}, workers={workers}"

@@ -1,6 +1,7 @@
 """One name for where a model is made and trained, on TensorFlow and on JAX."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,7 +32,7 @@ def strategy(name: str = "auto", devices: int | None = None, *, wait: float = ST
         within which `keras.distribution.DataParallel` is set.
 
     Raises:
-        InputError: There is no such strategy, or no such device.
+        InputError: There is no such strategy or device, or `wait` is outside of its range.
         AbsentWorkerError: A worker has not come.
 
     Example:
@@ -51,6 +52,10 @@ def strategy(name: str = "auto", devices: int | None = None, *, wait: float = ST
         raise InputError(f"A strategy is one of {', '.join(NAMES)}. Received: {name!r}")
     if devices is not None and devices < 1:
         raise InputError(f"There is one device at least. Received: devices={devices}")
+    if not 0 <= wait <= threading.TIMEOUT_MAX:
+        raise InputError(
+            f"wait is from 0 up to {threading.TIMEOUT_MAX:.0f} seconds. Received: wait={wait}"
+        )
     if keras.backend.backend() == "jax":
         return _jax_strategy(name, devices)
     if keras.backend.backend() != "tensorflow":

@@ -1,5 +1,6 @@
 """AdamW exactly as Google trained BERT."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,9 +87,10 @@ class AdamW(CompiledUpdate):
             name=name,
             **kwargs,
         )
-        if weight_decay < 0:
+        if not 0 <= weight_decay < math.inf:
             raise InputError(
-                f"Weight decay is zero or positive. Received: weight_decay={weight_decay!r}"
+                "Weight decay is a finite number, at least 0. "
+                f"Received: weight_decay={weight_decay!r}"
             )
         self.weight_decay_rate = weight_decay
         self.beta_1 = beta_1

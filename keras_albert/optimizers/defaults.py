@@ -1,5 +1,6 @@
 """An optimizer for fine-tuning, with a rate that the model's size bears."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from keras_albert.config import EncoderConfig
@@ -7,6 +8,8 @@ from keras_albert.errors import InputError
 from keras_albert.optimizers.adamw import AdamW
 from keras_albert.optimizers.layer_rates import layer_wise_rates
 from keras_albert.optimizers.schedules import PolynomialDecayWithWarmup
+
+_INF = float("inf")
 
 # family: (narrowest hidden_dim, rate), widest first. For batches of about 32; each rate is one that
 # the authors used at that size.
@@ -21,6 +24,14 @@ _RATES: dict[str, tuple[tuple[int, float], ...]] = {
     "albert": ((2048, 1e-5), (768, 2e-5), (384, 5e-5), (0, 1e-4)),
     # brightmart/albert_zh: 2e-5 for large (README), 1e-4 for tiny (run_classifier_lcqmc.sh).
     "albert_zh": ((2048, 1e-5), (768, 2e-5), (384, 5e-5), (0, 1e-4)),
+}
+
+# argument: its rule, and what says whether a value keeps it. NaN keeps none.
+_RULES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "learning_rate": ("A rate is a finite number, at least 0", lambda value: 0 <= value < _INF),
+    "clip": ("Gradients are clipped to a norm above 0", lambda value: value > 0),
+    "ema": ("An average's momentum is at least 0 and below 1", lambda value: 0 <= value < 1),
+    "power": ("A power is a finite number, at least 0", lambda value: 0 <= value < _INF),
 }
 
 
@@ -93,6 +104,11 @@ def default_optimizer(
     >>> config = ka.EncoderConfig.published("bert-base-uncased")
     >>> optimizer = ka.optimizers.default_optimizer(config, total_steps=1000)
     """
+    numbers = {"learning_rate": learning_rate, "clip": clip, "ema": ema, "power": power}
+    for name, (rule, is_kept) in _RULES.items():
+        value = numbers[name]
+        if value is not None and not is_kept(value):
+            raise InputError(f"{rule}. Received: {name}={value!r}")
     if isinstance(accumulation, bool) or not isinstance(accumulation, int) or accumulation < 1:
         raise InputError(
             f"An update takes at least one batch. Received: accumulation={accumulation!r}"
@@ -110,7 +126,7 @@ def default_optimizer(
 
 
 def _warmup_steps(warmup: float | int, total_steps: int) -> int:
-    if isinstance(warmup, bool) or not isinstance(warmup, int | float) or warmup < 0:
+    if isinstance(warmup, bool) or not isinstance(warmup, int | float) or not warmup >= 0:
         raise InputError(
             f"A warm-up is a share below 1 or a number of steps. Received: warmup={warmup!r}"
         )

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 
 from keras_albert.config import EncoderConfig
-from keras_albert.optimizers.defaults import default_learning_rate
 from keras_albert.runs.data import Part, RunData
 from keras_albert.runs.fine_tuning import class_weights, new_classifier
 from keras_albert.runs.settings import Settings
 from keras_albert.tasks.data import stride_of
+from keras_albert.tasks.learning import updates
 
 _UNTIMED, _TIMED = 3, 3  # steps: graphs are built in the first ones
 _FLOAT = 4  # bytes
@@ -38,15 +38,17 @@ def estimate(source: str | Path, data: RunData, settings: Settings) -> dict[str,
         InputError: As `fine_tune`.
     """
     classifier, lengths = new_classifier(source, data, settings)
-    classifier.compile(**settings.compile_arguments())
-    weights = class_weights(data, settings)
-    seconds_per_step = _timed(classifier, data.train, settings, weights)
     model, length = classifier.model, classifier.settings.max_length
     rows = len(data.train.records)
     if settings.long_texts == "windows":
         stride = stride_of(classifier.settings)
         rows = int(np.sum(1 + np.maximum(0, -(-(lengths - length) // stride))))
     steps = math.ceil(rows / settings.batch_size)
+    accumulation = 1 if settings.accumulation is None else settings.accumulation
+    fewer = {"accumulation": min(accumulation, _UNTIMED + _TIMED)}
+    classifier.compile(**settings.compile_arguments() | fewer)
+    updates(settings.epochs * steps, accumulation)  # which may refuse
+    seconds_per_step = _timed(classifier, data.train, settings, class_weights(data, settings))
     trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     memory = {
         "weights": model.count_params() * _FLOAT,
@@ -68,7 +70,7 @@ def estimate(source: str | Path, data: RunData, settings: Settings) -> dict[str,
         "steps": settings.epochs * steps,
         "parameters": model.count_params(),
         "trainable_parameters": trainable,
-        "learning_rate": settings.learning_rate or default_learning_rate(model.encoder_config),
+        "learning_rate": settings.peak_rate(model.encoder_config),
         "memory_bytes": memory | {"total": sum(memory.values())},
         "rows_per_second": settings.batch_size / seconds_per_step,
         "seconds": settings.epochs * steps * seconds_per_step,

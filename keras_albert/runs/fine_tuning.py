@@ -13,7 +13,6 @@ from absl import logging
 
 from keras_albert.distribute.workers import barrier, is_chief
 from keras_albert.errors import InputError
-from keras_albert.optimizers.defaults import default_learning_rate
 from keras_albert.report import baseline_metrics, write_report
 from keras_albert.report.contents import HEADLINES
 from keras_albert.runs import folder as run_folder
@@ -290,7 +289,7 @@ def _finish(
 def _chosen(source: str | Path, classifier: Any, settings: Settings) -> dict[str, Any]:
     """The settings for the report, those that were left to a default with what it came to."""
     own = classifier.settings
-    rate = settings.learning_rate or default_learning_rate(classifier.model.encoder_config)
+    rate = settings.peak_rate(classifier.model.encoder_config)
     chosen = vars(settings) | {
         "pretrained": str(source),
         "learning_rate": rate,

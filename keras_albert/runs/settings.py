@@ -4,6 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from keras_albert.config import EncoderConfig
+from keras_albert.data.batching import check_batch_size
+from keras_albert.errors import InputError
+from keras_albert.optimizers.defaults import default_learning_rate
+
 _COMPILE = (
     "learning_rate",
     "warmup",
@@ -79,6 +84,16 @@ class Settings:
     baselines: bool = True
     tensorboard: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_batch_size(self.batch_size)
+        if self.epochs < 1:
+            raise InputError(f"There is at least one epoch. Received: epochs={self.epochs}")
+
+    def peak_rate(self, config: EncoderConfig) -> float:
+        """The learning rate after the warm-up."""
+        chosen = self.learning_rate
+        return default_learning_rate(config) if chosen is None else chosen
 
     def compile_arguments(self) -> dict[str, Any]:
         """Those of `TextClassifier.compile`."""

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 import keras
 
+from keras_albert.data.batching import check_batch_size
 from keras_albert.errors import InputError
+from keras_albert.optimizers.defaults import default_optimizer
 from keras_albert.pretrained import save_pretrained
 from keras_albert.pretrained_text import tokenizer_config
 from keras_albert.tasks.learning import Learning
@@ -94,7 +96,7 @@ class Task(abc.ABC):
                 `steps_per_execution`, `run_eagerly`.
 
         Raises:
-            InputError: Arguments that contradict each other.
+            InputError: Arguments that contradict each other, or are outside of their range.
         """
         given = {
             "learning_rate": learning_rate,
@@ -116,7 +118,10 @@ class Task(abc.ABC):
             freeze=tuple([freeze] if isinstance(freeze, str) else freeze),
             options=options,
         )
-        self.targets.loss(label_smoothing)  # which may refuse
+        # Both may refuse; those to learn by are made in `fit`.
+        self.targets.loss(label_smoothing)
+        if optimizer is None:
+            default_optimizer(self.model.encoder_config, 1, **self._learning.schedule)
 
     def fit(
         self,
@@ -186,11 +191,9 @@ class Task(abc.ABC):
         )
         self._check_learnable(data)
         self._learnt_from(data)
-        if epochs < 1 or batch_size < 1:
-            raise InputError(
-                "There is at least one epoch, and a text in a batch. "
-                f"Received: {epochs=}, {batch_size=}"
-            )
+        check_batch_size(batch_size)
+        if epochs < 1:
+            raise InputError(f"There is at least one epoch. Received: {epochs=}")
         cutting: dict[str, Any] = {"lengths": learning.buckets(self.settings.max_length)}
         if cutting["lengths"] is not None:
             cutting["remainder"] = "fill"

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from keras_albert.data.batching import length_batches
+from keras_albert.data.batching import check_batch_size, length_batches
 from keras_albert.data.in_graph import as_written, input_errors
 from keras_albert.errors import InputError
 from keras_albert.tasks.rows import Rows, as_rows
 from keras_albert.tasks.settings import TextSettings
 
 _AT_ONCE = 4096  # texts that are tokenized together
+_WINDOW = 100  # batches whose rows are ordered by length together, as `length_batches` does
 
 
 @dataclass(frozen=True)
@@ -260,8 +261,10 @@ def _sha256(rows: Rows, labels: np.ndarray, weights: np.ndarray | None) -> str:
     return digest.hexdigest()
 
 
-def chunks_of(texts: Any, size: int) -> Iterator[Rows]:
-    """Rows in memory, or from any iterable of texts, `size` at a time."""
+def chunks_of(texts: Any, batch_size: int) -> Iterator[Rows]:
+    """Rows in memory, or from any iterable of texts: those that are ordered by length together."""
+    check_batch_size(batch_size)
+    size = _WINDOW * batch_size
     if hasattr(texts, "__len__") or isinstance(texts, tuple):
         rows = as_rows(texts)
         for start in range(0, len(rows), size):

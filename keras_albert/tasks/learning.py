@@ -54,10 +54,6 @@ class Learning:
                 f"Received: label_smoothing={self.label_smoothing}, loss={self.loss!r}"
             )
 
-    def updates(self, steps: int) -> int:
-        """Updates of the weights in so many steps."""
-        return max(1, steps // self.schedule.get("accumulation", 1))
-
     def compile(self, model: Any, targets: Any, steps: int, has_shares: bool) -> None:
         """Compiles the model for a training of `steps` batches.
 
@@ -71,9 +67,8 @@ class Learning:
     def _compile(self, model: Any, targets: Any, steps: int, has_shares: bool) -> None:
         optimizer = self.optimizer
         if optimizer is None:
-            optimizer = default_optimizer(
-                model.encoder_config, self.updates(steps), **self.schedule
-            )
+            moves = updates(steps, self.schedule.get("accumulation", 1))
+            optimizer = default_optimizer(model.encoder_config, moves, **self.schedule)
         options = dict(self.options)
         metrics: Any = self.metrics
         if metrics is None:
@@ -121,6 +116,20 @@ class Learning:
             lengths.append(length)
             length *= 2
         return [*lengths, max_length]
+
+
+def updates(batches: int, accumulation: int) -> int:
+    """Updates of the weights in so many batches.
+
+    Raises:
+        InputError: There would be none.
+    """
+    if accumulation > batches:
+        raise InputError(
+            "An update takes at most the batches of the whole training. "
+            f"Received: accumulation={accumulation}, batches={batches}"
+        )
+    return batches // accumulation
 
 
 def _freeze(model: Any, patterns: Iterable[str]) -> None:

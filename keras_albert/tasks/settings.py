@@ -57,6 +57,11 @@ class TextSettings:
                 f"A threshold is between 0 and 1. Received: threshold={self.threshold!r}"
             )
         tokens = self.max_length - 2  # of a window, beside [CLS] and [SEP]
+        if tokens < 1:
+            raise InputError(
+                "A row has more tokens than [CLS] and [SEP]. "
+                f"Received: max_length={self.max_length}"
+            )
         if self.stride is not None and not 1 <= self.stride <= tokens:
             raise InputError(
                 f"A stride is at least 1, and at most the {tokens} tokens of a window. "

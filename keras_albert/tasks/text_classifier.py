@@ -21,8 +21,6 @@ from keras_albert.tasks.rows import Rows, as_rows
 from keras_albert.tasks.settings import TextSettings, text_settings
 from keras_albert.tasks.targets import targets_of
 
-_WINDOW = 100  # batches whose rows are ordered by length together, as `length_batches` does
-
 
 class TextClassifier(Task):
     """A classifier of texts: strings in, labels out.
@@ -113,7 +111,9 @@ class TextClassifier(Task):
             own_origin = origin(*opened)
         preprocess = load_preprocessor(
             source,
-            max_length or min(512, model.encoder_config.max_sequence_length),
+            min(512, model.encoder_config.max_sequence_length)
+            if max_length is None
+            else max_length,
             lower_case=lower_case,
             truncate=long_texts != "refuse",
             **files,
@@ -182,14 +182,14 @@ class TextClassifier(Task):
         Yields:
             As `predict` returns.
         """
-        for rows in chunks_of(texts, _WINDOW * batch_size):
+        for rows in chunks_of(texts, batch_size):
             yield from self.targets.answers(
                 self._logits(rows, batch_size), self.settings.temperature, self.settings.threshold
             )
 
     def logits(self, texts: Any, *, batch_size: int = 32) -> np.ndarray:
         """The model's outputs, float32 [texts, outputs], before temperature and softmax."""
-        chunks = chunks_of(_in_memory(texts), _WINDOW * batch_size)
+        chunks = chunks_of(_in_memory(texts), batch_size)
         return np.concatenate([self._logits(rows, batch_size) for rows in chunks])
 
     def probabilities(self, texts: Any, *, batch_size: int = 32) -> np.ndarray:
@@ -246,10 +246,9 @@ class TextClassifier(Task):
             InputError: A length beyond the model's positions.
         """
         longest = self.model.encoder_config.max_sequence_length
-        if not 2 < max_length <= longest:
+        if max_length > longest:
             raise InputError(
-                f"A row has more than 2 tokens, and the model positions for {longest}. "
-                f"Received: max_length={max_length}"
+                f"The model has positions for {longest} tokens. Received: max_length={max_length}"
             )
         self.settings = dataclasses.replace(self.settings, max_length=max_length)
         config = self.preprocess.get_config() | {"max_length": max_length}

@@ -56,10 +56,18 @@ class Preprocessor(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**{"trainable": False} | kwargs)
-        if max_length < 2 or multiple_of < 1 or not (length is None or length >= max_length):
+        if max_length < 2:
             raise InputError(
-                "max_length is at least 2, a fixed length at least max_length. Received: "
-                f"max_length={max_length}, length={length}, multiple_of={multiple_of}"
+                f"A row has at least [CLS] and [SEP]. Received: max_length={max_length}"
+            )
+        if multiple_of < 1:
+            raise InputError(
+                f"A length is a multiple of at least 1. Received: multiple_of={multiple_of}"
+            )
+        if length is not None and length < max_length:
+            raise InputError(
+                "A fixed length is at least max_length. "
+                f"Received: length={length}, max_length={max_length}"
             )
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_albert.errors import InputError
+
 
 def set_seed(seed: int, deterministic: bool = False) -> None:
     """Makes what is random come out the same again.
@@ -13,10 +15,13 @@ def set_seed(seed: int, deterministic: bool = False) -> None:
     the order in which threads happen to finish. On a GPU some do: `deterministic` replaces them.
 
     Args:
-        seed: At least 0.
+        seed: From 0 up to 2**32 - 1.
         deterministic: On TensorFlow, use deterministic operations alone, for the whole process;
             those that have no such form raise an error. `tf.data` then runs stateful maps in one
             thread, and Keras compiles nothing with XLA. JAX is deterministic on CPU and TPU.
+
+    Raises:
+        InputError: A seed outside of its range.
 
     Example:
 
@@ -27,6 +32,8 @@ def set_seed(seed: int, deterministic: bool = False) -> None:
     >>> bool((keras.random.normal((2,)) == first).numpy().all())
     True
     """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"A seed is from 0 up to 2**32 - 1. Received: seed={seed}")
     keras.utils.set_random_seed(seed)
     if deterministic and keras.backend.backend() == "tensorflow":
         import tensorflow as tf

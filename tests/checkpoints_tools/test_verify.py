@@ -97,6 +97,12 @@ def test_a_tolerance_of_nothing_leaves_what_float32_itself_costs():
         assert output["passed"] == (output["largest_absolute"] <= output["allowed"])
 
 
+@pytest.mark.parametrize("tolerance", [-1.0, float("nan"), float("inf")])
+def test_a_tolerance_is_a_number(tolerance):
+    with pytest.raises(InputError, match=f"Received: tolerance={tolerance}$"):
+        verify(REFERENCE / "albert_race", tolerance=tolerance)
+
+
 @pytest.mark.parametrize("name", ["module", "finetuned/model.ckpt"])
 def test_hub_modules_and_what_was_fine_tuned_from_them_are_exact(name):
     found = verify(REFERENCE / HUB / name, config_path=REFERENCE / HUB / "albert_config.json")

@@ -390,7 +390,10 @@ def test_a_model_fits_evaluates_and_predicts():
 
 ONE = {"token_ids": [[1]]}
 BAD = {
-    "A batch has at least one row. Received: batch_size=0": (ONE, {"batch_size": 0}),
+    "A batch has at least one row, and fewer than 2**31. Received: batch_size=0": (
+        ONE,
+        {"batch_size": 0},
+    ),
     "A window has at least one batch. Received: window=0": (ONE, {"window": 0}),
     "A remainder is one of ('keep', 'drop', 'fill'). Received: remainder='pad'": (
         ONE,

@@ -63,6 +63,12 @@ def test_what_is_not_there_is_one_line(arguments, rule):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("wait", [-1.0, float("nan"), float("inf")])
+def test_a_wait_has_an_end(wait):
+    with pytest.raises(InputError, match=f"wait is from 0 up to .* Received: wait={wait}$"):
+        ka.distribute.strategy("cpu", wait=wait)
+
+
 def test_a_process_alone_is_the_chief():
     assert workers.cluster() is None
     assert (workers.worker_index(), workers.worker_count(), workers.is_chief()) == (0, 1, True)

@@ -1,5 +1,7 @@
 """Rates by size and by depth, and the optimizer that fine-tunes by default."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -52,12 +54,27 @@ def test_short_runs_have_a_rate_in_every_step(steps):
 @pytest.mark.parametrize(
     "arguments",
     [
+        {"learning_rate": -1e-5},
+        {"learning_rate": math.nan},
+        {"learning_rate": math.inf},
+        {"weight_decay": -0.01},
+        {"weight_decay": math.nan},
+        {"weight_decay": math.inf},
+        {"clip": 0.0},
+        {"clip": math.nan},
+        {"layer_decay": math.nan},
+        {"ema": -0.1},
+        {"ema": 1.0},
+        {"ema": math.nan},
         {"accumulation": 0},
         {"accumulation": True},
         {"warmup": -1},
         {"warmup": 1.5},
+        {"warmup": math.nan},
         {"schedule": "cosine"},
         {"schedule": "linear", "power": 2.0},
+        {"schedule": "polynomial", "power": -1.0},
+        {"schedule": "polynomial", "power": math.inf},
     ],
 )
 def test_arguments_outside_of_their_range_are_refused_in_one_line(arguments):

@@ -443,7 +443,11 @@ def test_lengths_are_few_where_each_is_compiled_for():
         ({"texts": TEXTS}, "Every text needs a label here. Received: labels=None"),
         (
             {"texts": TEXTS, "labels": LABELS, "epochs": 0},
-            "There is at least one epoch, and a text in a batch. Received: epochs=0, batch_size=32",
+            "There is at least one epoch. Received: epochs=0",
+        ),
+        (
+            {"texts": TEXTS, "labels": LABELS, "batch_size": 2**31},
+            "A batch has at least one row, and fewer than 2**31. Received: batch_size=2147483648",
         ),
         (
             {"texts": TEXTS, "labels": LABELS, "patience": 1},
@@ -476,11 +480,35 @@ def test_bad_arguments_of_fit_are_one_line(source, arguments, message):
         ({"label_smoothing": 1.0}, "Label smoothing is at least 0 and below 1"),
         ({"optimizer": "sgd", "learning_rate": 0.1}, "an optimizer of one's own has them already"),
         ({"loss": "mse", "label_smoothing": 0.1}, "Label smoothing is the default loss's"),
+        ({"accumulation": 0}, r"at least one batch\. Received: accumulation=0"),
+        ({"ema": 1.5}, r"at least 0 and below 1\. Received: ema=1\.5"),
+        ({"layer_decay": 2.0}, r"at most 1\. Received: decay=2\.0"),
     ],
 )
 def test_bad_arguments_of_compile_are_one_line(classifier, arguments, message):
     with pytest.raises(InputError, match=message):
         classifier.compile(**arguments)
+
+
+def test_a_training_has_the_batches_of_an_update(source):
+    classifier = fresh(source)
+    classifier.compile(accumulation=3)
+    with pytest.raises(InputError, match=r"Received: accumulation=3, batches=2$"):
+        classifier.fit(FEW, FEW_LABELS, epochs=1, batch_size=-(-len(FEW) // 2), verbose=0)
+
+
+@pytest.mark.parametrize("ask", ["predict", "logits"])
+def test_a_batch_has_a_row(classifier, ask):
+    with pytest.raises(InputError, match=r"Received: batch_size=0$"):
+        getattr(classifier, ask)(TEXTS, batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("length", "rule"), [(0, r"has at least \[CLS\]"), (2, r"more tokens than \[CLS\]")]
+)
+def test_a_row_has_a_token_of_its_text(source, length, rule):
+    with pytest.raises(InputError, match=rf"{rule}.*\. Received: max_length={length}$"):
+        fresh(source, max_length=length)
 
 
 def test_numbers_are_not_smoothed(source):
@@ -501,5 +529,5 @@ def test_another_length_limit_is_taken(source):
     classifier.set_max_length(5)
     assert classifier.settings.max_length == classifier.preprocess.max_length == 5
     assert classifier.preprocess(["the good film was bad"])["token_ids"].shape == (1, 5)
-    with pytest.raises(InputError, match=r"positions for 32\. Received: max_length=33"):
+    with pytest.raises(InputError, match=r"positions for 32 tokens\. Received: max_length=33"):
         classifier.set_max_length(33)

@@ -3,7 +3,9 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 
+from keras_albert.errors import InputError
 from keras_albert.training import set_seed
 from tests.paths import ROOT
 
@@ -19,6 +21,12 @@ def test_a_seed_makes_weights_and_draws_come_out_again():
     first, second, other = drawn(1), drawn(1), drawn(2)
     np.testing.assert_array_equal(first, second)
     assert (first != other).all()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_is_within_its_range(seed):
+    with pytest.raises(InputError, match=f"Received: seed={seed}$"):
+        set_seed(seed)
 
 
 def test_determinism_is_tensorflows_own():
