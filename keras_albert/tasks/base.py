@@ -180,7 +180,8 @@ class Task(abc.ABC):
             InputError: A label that the task does not know, numbers that are not finite, one class
                 alone, texts that are too long if `long_texts` is "refuse"; a run to resume that
                 began with other data or settings.
-            NonFiniteLossError: The loss became NaN or infinite; the last good weights are kept.
+            NonFiniteLossError: The loss, or a weight, became NaN or infinite; the last good weights
+                are kept.
             Interrupted: SIGTERM, after a checkpoint.
         """
         learning = self._learning

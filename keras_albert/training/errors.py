@@ -9,10 +9,11 @@ class Interrupted(RuntimeError):  # noqa: N818 (nothing went wrong)
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss became NaN or infinite; the model has its last good weights again.
+    """The loss, or a weight, became NaN or infinite; the model has its last good weights again.
 
     Attributes:
-        step: The step of that loss, counted from 1 over all epochs.
+        step: The step of that loss, counted from 1 over all epochs; or the one after which the
+            weights were looked at.
         epoch: Its epoch, counted from 1.
         kept_step: After which step the weights were the model's that it has now; 0 for those that
             it began with.

@@ -49,7 +49,8 @@ def fit_model(
       epoch. Weights, optimizer, History and metrics.jsonl come out the same, bit for bit, as in a
       run that nothing disturbed, wherever the model's operations are deterministic (`set_seed`).
       SIGTERM, and the first Ctrl-C, save and stop after the current step.
-    - A loss that is NaN or infinite ends the training, and the model has its last good weights.
+    - A loss that is NaN or infinite ends the training, and the model has its last good weights. So
+      do such weights before they would be saved, and at the end.
     - With `monitor`, the model has the best epoch's weights at the end.
     - metrics.jsonl is as `MetricsLog` describes; a loss that does not fall gives a warning.
 
@@ -88,7 +89,7 @@ def fit_model(
     Raises:
         InputError: The arguments contradict; the data break a rule; the folder has checkpoints and
             `resume` is not given; they are damaged, or of another run.
-        NonFiniteLossError: The loss became NaN or infinite.
+        NonFiniteLossError: The loss, or a weight, became NaN or infinite.
         Interrupted: SIGTERM came, and the run was saved. After Ctrl-C it is a KeyboardInterrupt.
         OSError: A checkpoint cannot be written; the one before is there still.
     """

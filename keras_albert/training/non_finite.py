@@ -1,4 +1,4 @@
-"""A loss that is no number ends a training, with the last good weights and the rows to look at."""
+"""A loss or weights that are no numbers end a training, with the last good weights and the rows."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -13,23 +13,32 @@ from keras_albert.training.values import sync, value_of
 
 _INTERVAL = 100  # steps between copies of the weights
 _MOST_ROWS = 5  # that the message shows
+_LOSS = "The loss is a finite number"
 
 Describe = Callable[[np.ndarray], list[str]]
 
 
 class _FoundError(Exception):
-    """Leaves Keras' fit, for `NonFiniteGuard.error`; without `before` a validation found it."""
+    """Leaves Keras' fit, for `NonFiniteGuard.error`.
 
-    def __init__(self, loss: float, before: Position | None, after: Position):
-        super().__init__(loss, before, after)
-        self.loss, self.before, self.after = loss, before, after
+    Attributes:
+        rule: What does not hold, and where: "{}" stands for the step.
+        received: What was found.
+        before: The position before the step; None where no step is to blame.
+        after: The position after it.
+    """
+
+    def __init__(self, rule: str, received: str, before: Position | None, after: Position):
+        super().__init__(rule, received, before, after)
+        self.rule, self.received, self.before, self.after = rule, received, before, after
 
 
 class NonFiniteGuard:
     """Looks at the loss after every step, and keeps a copy of the weights in memory.
 
-    Only the loss counts: with mixed_float16 a gradient that overflows is part of finding the scale,
-    and the optimizer leaves that step out.
+    The weights themselves are looked at before they are saved, and at the end. Gradients are not:
+    with mixed_float16 one that overflows is part of finding the scale, and the optimizer leaves
+    that step out.
     """
 
     Found = _FoundError
@@ -48,7 +57,7 @@ class NonFiniteGuard:
         """Raises `Found` where the loss of these steps is no finite number."""
         loss = float(logs["loss"])
         if not math.isfinite(loss):
-            raise self.Found(loss, before, after)
+            raise self.Found(f"{_LOSS}; in {{}} it was not", f"{loss=}", before, after)
         if after.step - self._kept_step >= _INTERVAL:
             self._keep(model, after.step)
 
@@ -56,13 +65,21 @@ class NonFiniteGuard:
         """Raises `Found` where a validation's loss is none; the last step's was taken before it."""
         loss = float(logs.get("val_loss", 0.0))
         if not math.isfinite(loss):
-            raise self.Found(loss, None, position)
+            rule = f"{_LOSS}; in the validation after {{}} it was not"
+            raise self.Found(rule, f"val_{loss=}", None, position)
+
+    def before_saving(self, before: Position, after: Position, model: Any) -> None:
+        """Raises `Found` where the latest steps have left weights that are no numbers."""
+        for variable in model.trainable_variables:
+            if not _is_finite(value_of(variable)):
+                rule = "Weights are finite numbers; after {} some were not"
+                raise self.Found(rule, variable.path, before, after)
 
     def _keep(self, model: Any, step: int) -> None:
         sync(model)
         weights = [np.array(value_of(weight)) for weight in model.weights]
         # The loss was that of the weights before the step.
-        if step == 0 or all(np.isfinite(w.astype("float64").sum()) for w in weights):
+        if step == 0 or all(map(_is_finite, weights)):
             self._weights, self._kept_step = weights, step
 
     def error(
@@ -73,9 +90,9 @@ class NonFiniteGuard:
             weight.assign(value)
         before, after = found.before, found.after
         steps = f"step {after.step}"
-        rows, where, hint = np.array([], "int64"), "in the validation after", ""
+        rows, hint = np.array([], "int64"), ""
         if before is not None:
-            rows, where = _rows(batches, before, after.step - before.step), "in"
+            rows = _rows(batches, before, after.step - before.step)
             if after.step - before.step > 1:
                 steps = f"one of the steps {before.step + 1} to {after.step}"
             places = ", ".join(describe(rows[:_MOST_ROWS]))
@@ -83,14 +100,19 @@ class NonFiniteGuard:
             hint = f", or look for a bad row in the batch: {places}{more}"
         kept = f"after step {self._kept_step}" if self._kept_step else "before the first step"
         return NonFiniteLossError(
-            f"The loss is a finite number; {where} {steps} (epoch {after.epoch + 1}) it was not. "
+            f"{found.rule.format(f'{steps} (epoch {after.epoch + 1})')}. "
             f"The model again has the weights that it had {kept}. Try a lower learning rate{hint}. "
-            f"Received: {'loss' if before else 'val_loss'}={found.loss}",
+            f"Received: {found.received}",
             step=after.step,
             epoch=after.epoch + 1,
             kept_step=self._kept_step,
             rows=rows.tolist(),
         )
+
+
+def _is_finite(weight: np.ndarray) -> bool:
+    # In float64 the sum of finite float32 numbers is finite.
+    return bool(np.isfinite(weight.astype("float64").sum()))
 
 
 def _rows(batches: Callable[..., Any], before: Position, count: int) -> np.ndarray:

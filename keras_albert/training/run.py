@@ -88,6 +88,8 @@ class Run(keras.callbacks.Callback):
         self._flat_loss = FlatLoss(self._steps)
         self._shares = worker_count() > 1
         self._saved: Position | None = None
+        # Before and after the latest steps.
+        self._steps_done: tuple[Position, Position] | None = None
         self._past_epochs: list[int] = []
         # The metrics of the epoch, while a validation uses them.
         self._metrics: list[Named] | None = None
@@ -107,10 +109,15 @@ class Run(keras.callbacks.Callback):
             self.best.set_state(state["best"], values_in(checkpoint, "best"))
 
     def save(self, *, complete: bool = False) -> None:
-        """Writes a checkpoint, if the run has a folder and this is not saved yet."""
+        """Writes a checkpoint, if the run has a folder and this is not saved yet.
+
+        Raises `NonFiniteGuard.Found` instead where the weights are none to go on from.
+        """
         if self._checkpoints is None or (self._saved == self.position and not complete):
             return
         sync(self.model)
+        if not complete:
+            self._check_weights()
         state = {
             "position": vars(self.position),
             "complete": complete,
@@ -127,6 +134,10 @@ class Run(keras.callbacks.Callback):
         else:
             collections.deque(self._arrays(), maxlen=0)
         self._saved = self.position
+
+    def _check_weights(self) -> None:
+        if self._steps_done is not None:
+            self.guard.before_saving(*self._steps_done, self.model)
 
     def _arrays(self) -> Iterator[Named]:
         yield from arrays_of("model", self.model.variables)
@@ -158,6 +169,7 @@ class Run(keras.callbacks.Callback):
         if done <= before.batch:
             return
         self.position = after = before.after(done - before.batch)
+        self._steps_done = before, after
         self.guard.after_steps(before, after, logs, self.model)
         if self._log.due(after, done - before.batch, done == self._steps_per_epoch):
             sync(self.model)
@@ -196,6 +208,11 @@ class Run(keras.callbacks.Callback):
         self.save()
         if self.position.epoch < self._epochs:
             self._stop_if_told()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """At the end of a training, unless an error ends it."""
+        sync(self.model)
+        self._check_weights()
 
     def _signal(self) -> str | None:
         """The signal to obey; one that any worker got, so that all stop after the same step."""

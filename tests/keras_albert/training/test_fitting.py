@@ -110,16 +110,50 @@ def test_a_loss_that_is_no_number_ends_the_training_with_the_last_good_weights()
         np.testing.assert_array_equal(weight, value)
 
 
-def test_a_last_step_that_ruins_the_weights_is_found_by_the_validation(tmp_path):
-    class Ruin(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            if batch == STEPS - 1:
-                self.model.weights[0].assign(np.nan * np.ones(self.model.weights[0].shape))
+class Ruin(keras.callbacks.Callback):
+    """Makes weights NaN after a step of each epoch, as its update may."""
 
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == self.step - 1:
+            bias = self.model.trainable_variables[-1]
+            bias.assign(np.full(bias.shape, np.nan))
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
+    model = compiled_model()
+    with pytest.raises(NonFiniteLossError) as error:
+        fit(tmp_path, model, save_every=1, callbacks=[Ruin(3)])
+    rows = [rows.numpy().tolist() for _, rows in batches(row_index=True)][2]
+    assert (error.value.step, error.value.epoch, error.value.rows) == (3, 1, rows)
+    message = str(error.value)
+    assert message.startswith("Weights are finite numbers; after step 3 (epoch 1) some were not. ")
+    assert f"the batch: row {rows[0]}" in message
+    assert message.endswith(f"Received: {model.trainable_variables[-1].path}")
+    assert [path.name for path in tmp_path.glob("checkpoints/*")] == ["step_0000000002.npz"]
+    resumed, history = fit(tmp_path, resume=True)
+    assert np.isfinite(history.history["loss"]).all()
+    assert all(np.isfinite(weight).all() for weight in resumed.get_weights())
+
+
+def test_a_last_step_that_ruins_the_weights_is_found_without_a_validation():
+    model = compiled_model()
+    before = model.get_weights()
+    with pytest.raises(NonFiniteLossError, match=f"; after step {STEPS} \\(epoch 1\\)") as error:
+        fit(None, model, epochs=1, save_every=None, validation_data=None, callbacks=[Ruin(STEPS)])
+    assert error.value.rows
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_a_last_step_that_ruins_the_weights_is_found_by_the_validation(tmp_path):
     model = compiled_model()
     before = model.get_weights()
     with pytest.raises(NonFiniteLossError) as error:
-        fit(tmp_path, model, epochs=1, save_every=None, callbacks=[Ruin()])
+        fit(tmp_path, model, epochs=1, save_every=None, callbacks=[Ruin(STEPS)])
     assert (error.value.step, error.value.kept_step, error.value.rows) == (STEPS, 0, [])
     assert f"in the validation after step {STEPS} (epoch 1)" in str(error.value)
     assert str(error.value).endswith("Try a lower learning rate. Received: val_loss=nan")
