@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_albert.data.features.addition import added
 from keras_albert.errors import InputError
 
 # A model's outputs by name; of each, one row for every window.
@@ -77,7 +78,7 @@ def _null_span(models: Sequence[Results], windows: Sequence[int]) -> tuple[float
         ]
         lowest.append(min(scores, key=sum, default=(0.0, 0.0)))
     start, end = zip(*lowest, strict=True)
-    return sum(start) / len(models), sum(end) / len(models)
+    return added(start) / len(models), added(end) / len(models)
 
 
 def _lowest_unanswerable(models: Sequence[Results], windows: Sequence[int]) -> float:
@@ -86,7 +87,7 @@ def _lowest_unanswerable(models: Sequence[Results], windows: Sequence[int]) -> f
         min((float(model["unanswerable_logits"][window]) for window in windows), default=1000000)
         for model in models
     )
-    return sum(lowest) / len(models)
+    return added(lowest) / len(models)
 
 
 RULES = {

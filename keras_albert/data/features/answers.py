@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_albert.data.features.addition import added
 from keras_albert.data.features.answer_rules import Pairs, Results, Rules, best_indices, rules_of
 from keras_albert.data.features.questions import QuestionFeatures
 from keras_albert.data.messages import bad
@@ -246,5 +247,5 @@ def softmax(scores: Sequence[float]) -> list[float]:
     """Probabilities, added up in the original's order so that their last digits agree."""
     highest = max(scores, default=0.0)
     exponentials = [math.exp(score - highest) for score in scores]
-    total = sum(exponentials)
+    total = added(exponentials)
     return [value / total for value in exponentials]

@@ -6,6 +6,7 @@ import string
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import NamedTuple
 
+from keras_albert.data.features.addition import added
 from keras_albert.data.messages import bad
 from keras_albert.data.records import QuestionRecord
 from keras_albert.errors import InputError
@@ -177,7 +178,7 @@ def best_threshold(
 
 def _means(scores: Scores, keys: Sequence[str], prefix: str) -> dict[str, float]:
     means = {
-        f"{prefix}{name}": 100.0 * sum(by_id[key] for key in keys) / len(keys)
+        f"{prefix}{name}": 100.0 * added(by_id[key] for key in keys) / len(keys)
         for name, by_id in scores._asdict().items()
     }
     return means | {f"{prefix}total": len(keys)}
