@@ -87,7 +87,8 @@ def default_optimizer(
         layer_decay: Factor of `layer_wise_rates`, `None` for one rate.
         ema: Momentum of a moving average of the weights, which takes their place at the end of
             `fit`; `None` for none.
-        accumulation: Batches whose mean gradient makes one update.
+        accumulation: Batches whose mean gradient makes one update; fewer, which are left at the end
+            of the training, make none.
         schedule: What follows the warm-up: `"linear"` decay to 0, `"polynomial"` decay with
             `power`, or a `"constant"` rate.
         power: Of the polynomial decay.
