@@ -329,6 +329,7 @@ def test_a_class_that_only_the_rows_kept_apart_have_is_refused(tmp_path):
         (["--offline", "--activation", "relu"], "goes with --checkpoint"),
         (["--offline", "--rows", "0"], "rows is at least 1. Received: rows=0"),
         (["--offline", "--epochs", "0"], "epochs is at least 1. Received: epochs=0"),
+        (["--offline", "--seed", "-1"], "seed is at least 0. Received: seed=-1"),
         (["--offline", "--weights", "x.whl"], "not allowed with argument"),
     ],
 )

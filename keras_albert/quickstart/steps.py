@@ -65,9 +65,9 @@ def run(
         InputError: A checkpoint, wheel or file that cannot be taken.
         OSError: The file system refuses.
     """
-    for name, value in (("rows", rows), ("epochs", epochs)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} is at least 1. Received: {name}={value}")
+    for name, value, least in (("rows", rows, 1), ("epochs", epochs, 1), ("seed", seed, 0)):
+        if value is not None and value < least:
+            raise InputError(f"{name} is at least {least}. Received: {name}={value}")
     begin = time.perf_counter()
     output = Path(output)
     with as_file(files("keras_albert") / "quickstart_data") as folder:
