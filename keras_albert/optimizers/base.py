@@ -130,6 +130,11 @@ class BaseOptimizer(keras.optimizers.Optimizer):
             if self.ema_overwrite_frequency:
                 replicated.merged(self._overwrite_if_due, [])
 
+    def _all_reduce_sum_gradients(self, grads_and_vars: list[Any]) -> list[Any]:
+        # Called where no strategy runs. Keras' sum over the one replica would be a custom gradient
+        # to TensorFlow, which keeps the step's graph, and with it the weights, for ever.
+        return grads_and_vars
+
     def _update_replica(self, gradients: list[Any], variables: list[Any], rate: Any) -> None:
         """Moves one replica's variables, by summed and clipped gradients."""
         for gradient, variable in zip(gradients, variables, strict=True):

@@ -17,7 +17,8 @@ class CompiledUpdate(BaseOptimizer):
 
     Each of an update's fifteen or so operations otherwise reads and writes every weight once. Where
     a GPU, another backend or several replicas of one process run the update, Keras' own way is
-    kept.
+    kept. TensorFlow keeps what it compiled until the process ends: some 65 MB for each training of
+    a model of 22 million weights.
     """
 
     compiles = True

@@ -1,5 +1,6 @@
 """What users do with an optimizer in Keras."""
 
+import gc
 import subprocess
 import sys
 
@@ -155,6 +156,29 @@ def test_a_model_learns_in_mixed_precision_with_a_scaled_loss(optimizer_class):
     optimizer = keras.optimizers.LossScaleOptimizer(optimizer_class(0.02))
     _, losses = fitted(optimizer, dtype="mixed_float16")
     assert losses[-1] < 0.8 * losses[0]
+
+
+def graphs_of_steps():
+    """How many graphs of training steps are in memory."""
+    gc.collect()
+    graphs = [each for each in gc.get_objects() if type(each).__name__ == "FuncGraph"]
+    return sum("step" in graph.name for graph in graphs)
+
+
+@BOTH
+def test_the_graph_of_a_step_goes_with_its_model(optimizer_class):
+    before = graphs_of_steps()
+    model, _ = fitted(optimizer_class(0.02), epochs=1)
+    assert graphs_of_steps() > before
+    del model
+    assert graphs_of_steps() == before
+
+
+def test_keras_own_optimizers_still_keep_the_graph_of_a_step_for_ever():
+    # Once they do not, `BaseOptimizer._all_reduce_sum_gradients` can go.
+    before = graphs_of_steps()
+    fitted(keras.optimizers.AdamW(0.02, global_clipnorm=1.0), epochs=1)
+    assert graphs_of_steps() > before
 
 
 @pytest.mark.parametrize(
