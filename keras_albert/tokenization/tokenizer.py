@@ -8,7 +8,12 @@ import keras
 
 from keras_albert.errors import InputError
 from keras_albert.tokenization.normalization import valid_utf8
-from keras_albert.tokenization.strings import NO_CHARACTER, as_graph, as_strings
+from keras_albert.tokenization.strings import (
+    NO_CHARACTER,
+    as_graph,
+    as_strings,
+    count_characters,
+)
 from keras_albert.tokenization.vocabulary import Vocabulary
 
 
@@ -241,9 +246,8 @@ class Tokenizer(keras.layers.Layer):
         )
         results = [tf.concat([own, ids], 1)]
         if spans:
-            texts = tf.gather(texts, parts.value_rowids())
-            before = tf.strings.substr(texts, tf.zeros_like(starts.flat_values), starts.flat_values)
-            offset = tf.strings.length(before, unit="UTF8_CHAR")
+            first = starts.flat_values
+            offset = count_characters(texts, parts.value_rowids(), tf.zeros_like(first), first)
             length = tf.strings.length(flat, unit="UTF8_CHAR")
             for rows, edge in zip(spans, (tf.zeros_like(length), length), strict=True):
                 own = own.with_flat_values(tf.boolean_mask(edge, special))

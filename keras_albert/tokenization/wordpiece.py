@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_albert.tokenization.normalization import can_be_pieces, clean_wordpiece
 from keras_albert.tokenization.offsets import CharacterMap
-from keras_albert.tokenization.strings import require_tensorflow_text
+from keras_albert.tokenization.strings import count_characters, require_tensorflow_text
 from keras_albert.tokenization.tokenizer import Tokenizer
 from keras_albert.tokenization.vocabulary import Vocabulary, load_vocabulary
 
@@ -134,8 +134,7 @@ class WordPieceTokenizer(Tokenizer):
         continues, heads, pieces = self._words(ids)
         row = tf.searchsorted(splits, heads, side="right") - 1
         first, last = tf.gather(starts, heads), tf.gather(ends, heads + pieces - 1)
-        strings = tf.strings.substr(tf.gather(normalized, row), first, last - first)
-        too_long = tf.strings.length(strings, unit="UTF8_CHAR") > LONGEST_WORD
+        too_long = count_characters(normalized, row, first, last) > LONGEST_WORD
         word = tf.cumsum(tf.cast(~continues, tf.int32)) - 1
         unknown = tf.gather(too_long, word)
         stays = ~(continues & unknown)

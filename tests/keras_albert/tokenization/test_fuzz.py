@@ -64,13 +64,14 @@ def check(tokenizer, texts: list[str | bytes]) -> int:
 
 
 def small(kind):
-    """With a vocabulary of letters, or the small SentencePiece model."""
+    """With a vocabulary of letters, a special token or none, or the small SentencePiece model."""
     if kind == "sentencepiece":
         return SentencePieceTokenizer(SMALL_MODEL)
     letters = [chr(code) for code in LATIN if chr(code).isalpha()]
-    return WordPieceTokenizer(
-        ["[UNK]", *letters, *(f"##{letter}" for letter in letters[::2])], kind == "uncased"
-    )
+    vocabulary = ["[UNK]", "[MASK]", *letters, *(f"##{letter}" for letter in letters[::2])]
+    if kind == "special tokens":
+        return WordPieceTokenizer(vocabulary, True, special_tokens=["[MASK]"])
+    return WordPieceTokenizer(vocabulary, kind == "uncased")
 
 
 @pytest.mark.parametrize("kind", ["uncased", "cased", "sentencepiece"])
@@ -80,7 +81,7 @@ def test_any_string_is_cut(kind):
     assert sum(check(tokenizer, batch_of(rng)) for _ in range(3)) > 20_000
 
 
-@pytest.mark.parametrize("kind", ["uncased", "sentencepiece"])
+@pytest.mark.parametrize("kind", ["uncased", "special tokens", "sentencepiece"])
 @pytest.mark.parametrize("pattern", ["a", "a ", "\u0301", "中", "é!", " ", "ﷺ", "\0", "[MASK]"])
 def test_a_line_of_a_megabyte_is_cut(kind, pattern):
     tokenizer = small(kind)
