@@ -41,6 +41,15 @@ PACKING = (f"{_TEXT}/test_packing.py",)
 TARGETS = ("tests/keras_albert/tasks/test_targets.py",)
 CLASSIFIER = ("tests/keras_albert/tasks/test_text_classifier.py",)
 RUNNING = ("tests/keras_albert/training/test_running_metrics.py",)
+FITTING = (
+    "tests/keras_albert/training/test_fitting.py::test_weights_that_are_no_numbers_are_not_saved",
+    "tests/keras_albert/training/test_fitting.py"
+    "::test_a_last_step_that_ruins_the_weights_is_found_without_a_validation",
+)
+MEMORY = (
+    "tests/keras_albert/optimizers/test_with_keras.py"
+    "::test_the_graph_of_a_step_goes_with_its_model",
+)
 SERVING = ("tests/keras_albert/test_serving_tasks.py",)
 FEATURES = ("tests/keras_albert/data/features/test_windows.py",)
 HUGGING_FACE = ("tests/checkpoints_tools/test_hugging_face.py",)
@@ -483,6 +492,34 @@ MUTANTS = (
         "ops.sum(f1) / ops.maximum(occurring, 1.0)",
         "ops.mean(f1)",
         RUNNING,
+    ),
+    Mutant(
+        "weights that are no numbers are saved",
+        "keras_albert/training/non_finite.py",
+        "not _is_finite(value_of(variable))",
+        "False",
+        FITTING,
+    ),
+    Mutant(
+        "a step's graph stays when its model goes",
+        "keras_albert/optimizers/base.py",
+        "        return grads_and_vars",
+        "        return super()._all_reduce_sum_gradients(grads_and_vars)",
+        MEMORY,
+    ),
+    Mutant(
+        "the characters of a part are counted by its bytes",
+        "keras_albert/tokenization/strings.py",
+        "tf.bitwise.bitwise_and(content, 0xC0) != 0x80",
+        "content >= 0",
+        OFFSETS,
+    ),
+    Mutant(
+        "answers' probabilities are added up by the version of Python",
+        "keras_albert/data/features/addition.py",
+        "functools.reduce(operator.add, numbers, 0.0)",
+        "__import__('math').fsum(numbers)",
+        ("tests/keras_albert/data/features/test_addition.py",),
     ),
     Mutant(
         "served windows take the largest logits",
