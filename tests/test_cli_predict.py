@@ -59,7 +59,7 @@ def test_every_text_has_its_answer_in_order(predict, folder):
         assert sum(answer["scores"].values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("count", [1, 8, 16, 23])
+@pytest.mark.parametrize("count", [1, 8, pytest.param(16, marks=pytest.mark.slow), 23])
 def test_workers_share_a_file_and_it_comes_back_in_order(predict, tmp_path, monkeypatch, count):
     monkeypatch.setattr(command, "_BATCHES_AT_ONCE", 2)
     file, whole, shared = (tmp_path / name for name in ("texts.txt", "whole.jsonl", "shared.jsonl"))

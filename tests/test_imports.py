@@ -42,7 +42,7 @@ def run_fresh(code: str, *arguments: object) -> str:
     "imports",
     [
         "import keras_albert; import keras",
-        "import keras; import keras_albert",
+        pytest.param("import keras; import keras_albert", marks=pytest.mark.slow),
         "import keras; model = keras.models; import checkpoints_tools.source; import keras_albert",
     ],
 )
