@@ -10,7 +10,7 @@ from typing import Any
 from keras_albert.cli.common import SOURCE_HELP, add_json_argument, print_result
 from keras_albert.cli.strategies import NAMES
 from keras_albert.cli.writing import text_file
-from keras_albert.errors import InputError
+from keras_albert.errors import InputError, check_least
 
 NAME = "selftest"
 HELP = "check on this machine that a strategy trains the same model as one device, and how fast"
@@ -57,10 +57,7 @@ def run(args: argparse.Namespace) -> int:
             "The self-test has two steps of two rows at least. "
             f"Received: steps={args.steps}, batch_size={args.batch_size}"
         )
-    for name in ("devices", "workers", "threads"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise InputError(f"{name} is at least 1. Received: {name}={value}")
+    check_least(1, devices=args.devices, workers=args.workers, threads=args.threads)
     from keras_albert.cli.progress import Progress
     from keras_albert.config_json import json_bytes
     from keras_albert.selftest import compare

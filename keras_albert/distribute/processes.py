@@ -11,14 +11,13 @@ import queue
 import shutil
 import socket
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from keras_albert.distribute.attempt import Attempt, Events, WorkersError, noted_signals
 from keras_albert.distribute.process_output import Output
-from keras_albert.errors import InputError
+from keras_albert.errors import InputError, check_least, check_seconds
 
 HOST = "127.0.0.1"
 # TensorFlow reads the first two when it makes its thread pools; NumPy's libraries the third.
@@ -144,17 +143,9 @@ def _check(
     grace: float,
 ) -> None:
     """Raises InputError for what cannot be launched."""
-    for name, value, least in (
-        ("workers", workers, 1),
-        ("max_restarts", max_restarts, 0),
-        ("threads_per_worker", threads_per_worker, 1),
-    ):
-        if value is not None and not value >= least:
-            raise InputError(f"{name} is at least {least}. Received: {name}={value}")
-    if not 0 <= grace <= threading.TIMEOUT_MAX:
-        raise InputError(
-            f"grace is from 0 up to {threading.TIMEOUT_MAX:.0f} seconds. Received: grace={grace}"
-        )
+    check_least(1, workers=workers, threads_per_worker=threads_per_worker)
+    check_least(0, max_restarts=max_restarts)
+    check_seconds(grace=grace)
     if port is not None and not 1 <= port <= 65536 - workers:
         raise InputError(
             f"A port of each worker is from 1 to 65535. Received: port={port}, workers={workers}"

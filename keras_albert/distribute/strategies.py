@@ -1,7 +1,6 @@
 """One name for where a model is made and trained, on TensorFlow and on JAX."""
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +8,7 @@ from absl import logging
 
 from keras_albert.distribute.rendezvous import meet
 from keras_albert.distribute.workers import Cluster, cluster
-from keras_albert.errors import InputError
+from keras_albert.errors import InputError, check_seconds
 
 NAMES = ("auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu")
 # To wait for the last worker.
@@ -52,10 +51,7 @@ def strategy(name: str = "auto", devices: int | None = None, *, wait: float = ST
         raise InputError(f"A strategy is one of {', '.join(NAMES)}. Received: {name!r}")
     if devices is not None and devices < 1:
         raise InputError(f"There is one device at least. Received: devices={devices}")
-    if not 0 <= wait <= threading.TIMEOUT_MAX:
-        raise InputError(
-            f"wait is from 0 up to {threading.TIMEOUT_MAX:.0f} seconds. Received: wait={wait}"
-        )
+    check_seconds(wait=wait)
     if keras.backend.backend() == "jax":
         return _jax_strategy(name, devices)
     if keras.backend.backend() != "tensorflow":

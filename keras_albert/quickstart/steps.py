@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_albert.data.records import TextRecord
-from keras_albert.errors import InputError
+from keras_albert.errors import check_least
 from keras_albert.quickstart import weights
 from keras_albert.quickstart.rows import Data, bundled_rows, own_rows
 
@@ -65,9 +65,8 @@ def run(
         InputError: A checkpoint, wheel or file that cannot be taken.
         OSError: The file system refuses.
     """
-    for name, value, least in (("rows", rows, 1), ("epochs", epochs, 1), ("seed", seed, 0)):
-        if value is not None and value < least:
-            raise InputError(f"{name} is at least {least}. Received: {name}={value}")
+    check_least(1, rows=rows, epochs=epochs)
+    check_least(0, seed=seed)
     begin = time.perf_counter()
     output = Path(output)
     with as_file(files("keras_albert") / "quickstart_data") as folder:
